@@ -1,0 +1,32 @@
+"""tapegrad: exact gradients of NumPy code, fast, on a CPU.
+
+A function is recorded once to a flat Wengert tape; numba-compiled kernels run the forward and the reverse
+sweep over it as often as wanted.
+
+>>> import numpy as np
+>>> import tapegrad as tg
+>>> def loss(w, x, y):
+...     return np.mean((x @ w - y) ** 2)
+>>> value, gradient = tg.value_and_grad(loss)(np.zeros(2), np.eye(2), np.ones(2))
+>>> float(value), gradient
+(1.0, array([-1., -1.]))
+"""
+
+from tapegrad.drivers.check import check_grad
+from tapegrad.drivers.gradient import grad, value_and_grad, vjp
+from tapegrad.drivers.recording import RecordedFunction, record
+from tapegrad.drivers.stop import stop_gradient
+from tapegrad.tape import Tape
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "RecordedFunction",
+    "Tape",
+    "check_grad",
+    "grad",
+    "record",
+    "stop_gradient",
+    "value_and_grad",
+    "vjp",
+]

@@ -1,0 +1,63 @@
+"""The demo from beginning to end."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from statistics import median
+from time import perf_counter
+from typing import Final
+
+import numpy as np
+
+import tapegrad as tg
+from tapegrad.demo import digits, network
+from tapegrad.demo.differences import Comparison, compare
+from tapegrad.demo.digits import Digits
+from tapegrad.demo.network import Parameters
+from tapegrad.demo.report import draw, span
+from tapegrad.demo.training import History, train
+
+HELD_OUT: Final = 1000
+CHECKED: Final = 20
+
+
+def run(epochs: int, batch: int, seed: int, out: Path) -> None:
+    """Load, record, check, train, tell, draw."""
+    rng = np.random.default_rng(seed)
+    known, held_out = digits.split(digits.load(), HELD_OUT, rng)
+    params = network.start(rng)
+    count = sum(p.size for p in params.values())
+    print(f"{len(known):,} digits to train on, {len(held_out):,} held out; a network of {count:,} parameters")
+    checked = check(params, known.take(slice(0, batch)), rng)
+    history = train(params, known, held_out, epochs=epochs, batch=batch, rng=rng)
+    tell_times(history, checked)
+    guessed = network.guesses(params, held_out.images)
+    print(f"held out: {np.mean(guessed == held_out.labels):.1%} of {len(held_out):,} digits read right")
+    draw(out, history, held_out, guessed)
+    print(f"picture: {out}")
+
+
+def check(params: Parameters, batch: Digits, rng: np.random.Generator) -> Comparison:
+    """Record the loss, say what was recorded, and compare its first gradient with finite differences."""
+    arguments = (params, batch.images, batch.labels)
+    tape = tg.record(network.loss, *arguments)
+    print(f"recorded: {len(tape)} instructions, {tape.nbytes:,} bytes")
+    began = perf_counter()
+    _, gradient = tg.value_and_grad(network.loss)(*arguments)
+    print(f"first gradient: after {span(perf_counter() - began)}, with the kernels compiled or loaded")
+    checked = compare(params, gradient, batch, CHECKED, rng)
+    print(
+        f"checked: {checked.entries} random entries against central finite differences, "
+        f"worst relative error {checked.worst:.1e}"
+    )
+    return checked
+
+
+def tell_times(history: History, checked: Comparison) -> None:
+    """One gradient beside what finite differences would take for it."""
+    gradients = len(history.seconds)
+    print(f"one gradient: {span(median(history.seconds))} (median of {gradients:,})")
+    print(
+        f"by finite differences: {span(checked.whole)} ({checked.losses:,} losses of {span(checked.seconds)} each, "
+        f"extrapolated), and {span(checked.whole * gradients)} for the {gradients:,} gradients of this run"
+    )

@@ -1,0 +1,173 @@
+"""Arguments at the edge: what is differentiated, what is data, what is part of the program.
+
+Arrays and floats are inputs of the tape. Everything else - integers, strings, flags, None, objects - is
+*static*: part of the program, and a new value of it is recorded anew. All that reaches a kernel is
+validated here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from tapegrad.errors import DtypeError, UnsupportedError, describe
+from tapegrad.ops.row import FLOAT, INT
+from tapegrad.record.recorder import kind_of
+from tapegrad.record.variable import Variable
+from tapegrad.trees import Structure, flatten, names, unflatten
+
+Argnums: TypeAlias = int | Sequence[int]
+_FLOAT64, _INT64, _BOOL = np.dtype(np.float64), np.dtype(np.int64), np.dtype(np.bool_)
+
+
+class _Static:
+    """A static argument as part of a key: equal by value where it can be hashed, else by identity."""
+
+    __slots__ = ("_hash", "value")
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+        try:
+            self._hash = hash((type(value), value))
+        except TypeError:
+            self._hash = id(value)
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, _Static) or type(self.value) is not type(other.value):
+            return False
+        if self.value is other.value:
+            return True
+        try:
+            hash(self.value)
+            return bool(self.value == other.value)
+        except (TypeError, ValueError):
+            return False
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """What a recording depends on besides the values of its inputs; equal signatures share recordings.
+
+    `leaves` holds (shape, dtype code, differentiated) for inputs and `_Static` for the rest.
+    """
+
+    structures: tuple[Structure | None, ...]
+    leaves: tuple[Any, ...]
+    dtype: np.dtype[Any]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Arguments:
+    """Arguments taken apart.
+
+    Attributes:
+        signature: the key for recordings.
+        inputs: C-contiguous arrays of the tape's dtypes, one an input leaf.
+        originals: the leaves that are differentiated, as they were given.
+    """
+
+    signature: Signature
+    inputs: list[Any]
+    originals: list[Any]
+
+    def fill(self, make: Callable[[Any, bool], Any]) -> tuple[Any, ...]:
+        """The arguments with each input replaced by `make(array, differentiated)`."""
+        inputs = iter(self.inputs)
+        leaves = [x.value if isinstance(x, _Static) else make(next(inputs), x[2]) for x in self.signature.leaves]
+        filled, start = [], 0
+        for structure in self.signature.structures:
+            size = 1 if structure is None else structure.size
+            filled.append(unflatten(structure, leaves[start : start + size]))
+            start += size
+        return tuple(filled)
+
+
+def positions(argnums: Argnums, count: int) -> tuple[int, ...]:
+    """`argnums` as places among `count` arguments; `ValueError` for one that is not there."""
+    wanted = (argnums,) if isinstance(argnums, int) else tuple(argnums)
+    for k in wanted:
+        if not -count <= k < count:
+            raise ValueError(f"argnums: found {k}; wanted a place among {count} positional arguments")
+    found = tuple(k % count for k in wanted)
+    if len(set(found)) != len(found):
+        raise ValueError(f"argnums: found {argnums}, which names an argument twice")
+    return found
+
+
+def _is_input(leaf: Any) -> bool:
+    return isinstance(leaf, (np.ndarray, np.generic, float)) and not isinstance(leaf, (np.str_, np.bytes_))
+
+
+def bind(args: Sequence[Any], differentiated: Sequence[int]) -> Arguments:
+    """Take arguments apart.
+
+    Args:
+        args: positional arguments, each a nested container of leaves.
+        differentiated: places of those whose floating leaves are differentiated by.
+
+    Raises:
+        DtypeError: a parameter that is not floating, or data of a dtype without a place on a tape.
+    """
+    structures, leaves, raw, originals = [], [], [], []
+    for k, arg in enumerate(args):
+        found, structure = ([arg], None) if type(arg) is np.ndarray else flatten(arg)
+        structures.append(structure)
+        wanted = k in differentiated
+        for place, leaf in enumerate(found):
+            if isinstance(leaf, Variable):
+                raise UnsupportedError(
+                    describe(
+                        "a derivative inside a recorded function",
+                        found=f"argument {names(structure, f'args[{k}]')[place]} that is a Variable",
+                        wanted="values; derivatives of derivatives are not supported yet",
+                    )
+                )
+            if wanted:
+                _check_parameter(leaf, names(structure, f"args[{k}]")[place] if structure else f"args[{k}]")
+                originals.append(leaf)
+            if wanted or _is_input(leaf):
+                array = np.asarray(leaf)
+                raw.append((array, type(leaf) is float))
+                leaves.append((array.shape, array.dtype.char, wanted))
+            else:
+                leaves.append(_Static(leaf))
+    dtype = _floating(raw)
+    inputs = [_prepare(array, dtype) for array, _ in raw]
+    return Arguments(Signature(tuple(structures), tuple(leaves), dtype), inputs, originals)
+
+
+def _check_parameter(leaf: Any, name: str) -> None:
+    if isinstance(leaf, float):
+        return
+    if isinstance(leaf, (np.ndarray, np.generic)) and leaf.dtype.kind == "f" and leaf.dtype.itemsize in (4, 8):
+        return
+    dtype = getattr(leaf, "dtype", None)
+    found = f"{name}, an array of dtype {dtype}" if dtype is not None else f"{name} = {leaf!r} of {type(leaf)}"
+    hint = "; complex arrays are not supported yet" if dtype is not None and dtype.kind == "c" else ""
+    raise DtypeError(describe("differentiate", found=found, wanted="float64 or float32 parameters" + hint))
+
+
+def _floating(raw: Sequence[tuple[Any, bool]]) -> np.dtype[Any]:
+    """The tape's dtype: NumPy's promotion of all floating inputs; Python floats give way to arrays."""
+    dtypes = {array.dtype for array, weak in raw if not weak and array.dtype.kind == "f"}
+    if not dtypes:
+        return _FLOAT64
+    found = np.result_type(*dtypes)
+    return found if found.itemsize in (4, 8) else np.dtype(np.float32)
+
+
+def _prepare(array: Any, dtype: np.dtype[Any]) -> Any:
+    kind = kind_of(array.dtype, "argument")
+    wanted = dtype if kind == FLOAT else _INT64 if kind == INT else _BOOL
+    if array.dtype == wanted and array.flags.c_contiguous and array.flags.aligned:
+        return array
+    if array.dtype.kind == "u" and array.dtype.itemsize == 8 and array.size and array.max() > np.iinfo(np.int64).max:
+        raise DtypeError(describe("argument", found="uint64 values beyond int64", wanted="values that fit an int64"))
+    return np.array(array, dtype=wanted, order="C")
+

@@ -1,0 +1,217 @@
+"""A function and its recordings: one for each signature of arguments and each way its branches went."""
+
+from __future__ import annotations
+
+import threading
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import numpy as np
+
+from tapegrad.derivative.adjoint import adjoint
+from tapegrad.drivers.arguments import Arguments, Signature
+from tapegrad.errors import CapturedArrayError, DtypeError, RerecordingWarning, ShapeError, describe
+from tapegrad.ops.row import FLOAT
+from tapegrad.ops.table import GUARDS
+from tapegrad.passes.optimize import optimize
+from tapegrad.record.captured import Captured
+from tapegrad.record.functions import FUNCTIONS
+from tapegrad.record.recorder import Recorder
+from tapegrad.record.surroundings import Surroundings
+from tapegrad.record.variable import Variable
+from tapegrad.schedule.program import schedule
+from tapegrad.sweep.run import GuardFailure, Runner
+from tapegrad.tape import Tape
+from tapegrad.trees import Structure, flatten
+
+KEPT: Final = 64  # recordings of one signature; the least recently used goes first
+MANY: Final = 16  # recordings of one signature after which a warning names the line
+
+VALUE, GRADIENT, PULLBACK = "value", "gradient", "pullback"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Recording:
+    """One recorded run of a function.
+
+    Attributes:
+        tape: the function as recorded and simplified.
+        full: the tape that runs: with its reverse part, if one was asked for.
+        runner: its program.
+        outcomes: how each guard came out, in order.
+        captured: arrays that the function captured.
+        surroundings: globals and closure variables that it reads.
+        result: structure of what the function returned.
+        lines: the source line of each guard.
+    """
+
+    tape: Tape
+    full: Tape
+    runner: Runner
+    outcomes: tuple[Any, ...]
+    captured: tuple[Captured, ...]
+    surroundings: Surroundings
+    result: Structure | None
+    lines: tuple[str, ...]
+
+
+def trace(function: Callable[..., Any], arguments: Arguments, *, scalar: bool) -> tuple[Tape, Recorder, Structure | None]:
+    """Run a function on Variables, once.
+
+    Args:
+        scalar: whether the result must be one floating scalar.
+    """
+    recorder = Recorder(arguments.signature.dtype, FUNCTIONS)
+    filled = arguments.fill(lambda array, wanted: recorder.input(array, independent=wanted))
+    try:
+        result = function(*filled)
+        leaves, structure = flatten(result)
+        variables = [_result(recorder, leaf, scalar=scalar) for leaf in leaves]
+        if scalar and structure is not None:
+            found = f"a result of type {type(result).__name__}"
+            raise ShapeError(describe("differentiate", found=found, wanted="one scalar"))
+        for captured in recorder.captured:
+            captured.check(0)
+        return recorder.finish(variables), recorder, structure
+    finally:
+        recorder.open = False
+
+
+def _result(recorder: Recorder, leaf: Any, *, scalar: bool) -> Variable:
+    if not isinstance(leaf, (Variable, np.ndarray, np.generic, float, int)):
+        found = f"a result of type {type(leaf).__name__}"
+        raise DtypeError(describe("differentiate", found=found, wanted="a result made of arrays or numbers"))
+    v = recorder.lift(leaf, FLOAT)
+    if scalar and v.shape:
+        raise ShapeError(
+            describe(
+                "differentiate",
+                found=f"a result of shape {v.shape}",
+                wanted="a scalar result, of shape (): use sum, mean, or tapegrad.vjp for an array",
+            )
+        )
+    return recorder.cast(v, FLOAT)
+
+
+@dataclass(slots=True)
+class Recorded:
+    """A function with all its recordings.
+
+    Attributes:
+        function: the user's function.
+        mode: VALUE for the function itself, GRADIENT for value and gradient of a scalar, PULLBACK for
+            values and their derivative contracted with seeds, which are more inputs.
+    """
+
+    function: Callable[..., Any]
+    mode: str
+    recordings: dict[Signature, list[Recording]] = field(default_factory=dict)
+    counts: dict[Signature, int] = field(default_factory=dict)
+    turns: int = 0
+    lock: threading.RLock = field(default_factory=threading.RLock)
+
+    def run(
+        self, arguments: Arguments, seeds: Callable[[Recording], list[Any]] | None = None
+    ) -> tuple[list[Any], Recording]:
+        """The results for these arguments, recording the function where no recording fits.
+
+        Args:
+            seeds: what gives the further inputs of a PULLBACK.
+        """
+        tried: list[Recording] = []
+        known: tuple[Any, ...] = ()
+        while True:
+            recording, fresh = self._choose(arguments, tried, known)
+            inputs = arguments.inputs if seeds is None else arguments.inputs + seeds(recording)
+            # A fresh recording took these very branches; rounding in another order must not undo that.
+            results = recording.runner(inputs, guarded=not fresh)
+            if not isinstance(results, GuardFailure):
+                return results, recording
+            tried.append(recording)
+            place = guard_place(recording.full, results.instruction)
+            if place >= len(known):
+                known = recording.outcomes[:place]
+
+    def _choose(self, arguments: Arguments, tried: list[Recording], known: tuple[Any, ...]) -> tuple[Recording, bool]:
+        """A recording that may fit, the last one used first; or a new one (True)."""
+        with self.lock:
+            kept = self.recordings.setdefault(arguments.signature, [])
+            recording = _next(kept, tried, known)
+            if recording is None:
+                return self._record(arguments, kept), True
+            self._check_captured(recording, kept)
+            if kept[-1] is not recording:
+                kept.remove(recording)
+                kept.append(recording)
+            return recording, False
+
+    def _check_captured(self, recording: Recording, kept: list[Recording]) -> None:
+        self.turns += 1
+        for captured in recording.captured:
+            try:
+                captured.check(self.turns)
+            except CapturedArrayError:
+                kept.remove(recording)  # a next call records what is there then
+                raise
+
+    def _record(self, arguments: Arguments, kept: list[Recording]) -> Recording:
+        surroundings = Surroundings.of(self.function)
+        tape, recorder, structure = trace(self.function, arguments, scalar=self.mode == GRADIENT)
+        simple = optimize(tape)
+        full = simple if self.mode == VALUE else optimize(adjoint(simple, seed_inputs=self.mode == PULLBACK))
+        full = optimize(full, drop_stops=True)
+        recording = Recording(
+            tape=simple,
+            full=full,
+            runner=Runner(schedule(full)),
+            outcomes=tuple(value for _, value in recorder.guards),
+            captured=tuple(recorder.captured),
+            surroundings=surroundings,
+            result=structure,
+            lines=tuple(tape.line(slot) for slot, _ in recorder.guards),
+        )
+        kept.append(recording)
+        del kept[:-KEPT]
+        self._count(arguments.signature, recording)
+        return recording
+
+    def _count(self, signature: Signature, recording: Recording) -> None:
+        count = self.counts[signature] = self.counts.get(signature, 0) + 1
+        if count == MANY and recording.lines:
+            warnings.warn(
+                f"{getattr(self.function, '__name__', 'the function')} was recorded {count} times, because branches on "
+                f"values keep changing; the last one is at {recording.lines[-1]}. np.where records once",
+                RerecordingWarning,
+                stacklevel=4,
+            )
+
+
+def guard_place(tape: Tape, instruction: int) -> int:
+    """Which guard an instruction is, counted from 0: no pass drops or reorders guards."""
+    return int(np.isin(tape.opcodes[:instruction], list(GUARDS)).sum())
+
+
+def _next(kept: list[Recording], tried: list[Recording], known: tuple[Any, ...]) -> Recording | None:
+    """The most recently used recording that agrees with all that is known of how the guards come out."""
+    for recording in reversed(kept):
+        if any(recording is t for t in tried):
+            continue
+        if recording.outcomes[: len(known)] != known or _contradicted(recording, tried, known):
+            continue
+        if recording.surroundings.hold():
+            return recording
+    return None
+
+
+def _contradicted(recording: Recording, tried: list[Recording], known: tuple[Any, ...]) -> bool:
+    """Does it go, after the known guards, the way that a tried recording went and that was wrong?"""
+    n = len(known)
+    if not tried:
+        return False
+    if len(recording.outcomes) <= n:
+        return True
+    return any(
+        t.outcomes[:n] == known and len(t.outcomes) > n and t.outcomes[n] == recording.outcomes[n] for t in tried
+    )

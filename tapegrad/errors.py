@@ -1,0 +1,65 @@
+"""What tapegrad raises.
+
+Every message names the operation, what was found, what was wanted and, where one is known, the line of
+the user's code: `describe` puts them together, so that all of them read alike.
+"""
+
+from __future__ import annotations
+
+
+class TapegradError(Exception):
+    """Base class of every error that tapegrad raises on purpose."""
+
+
+class ShapeError(TapegradError, ValueError):
+    """Shapes that do not fit the operation, or an output that is not a scalar."""
+
+
+class DtypeError(TapegradError, TypeError):
+    """A dtype that cannot be differentiated or recorded: integer or complex parameters, object arrays."""
+
+
+class UnsupportedError(TapegradError, TypeError):
+    """A function, or a way to call one, for which tapegrad has no rule."""
+
+
+class ConversionError(TapegradError, TypeError):
+    """A Variable turned into a plain number or array, which would cut the derivative silently."""
+
+
+class LeakedVariableError(TapegradError, RuntimeError):
+    """A Variable used outside the recording it belongs to."""
+
+
+class CapturedArrayError(TapegradError, RuntimeError):
+    """An array that a recorded function captured has been changed in place since."""
+
+
+class ElementIndexError(TapegradError, IndexError):
+    """An index outside the axis it selects from."""
+
+
+class GradientCheckError(TapegradError, AssertionError):
+    """A derivative that disagrees with central finite differences."""
+
+
+class StaleKernelsError(TapegradError, RuntimeError):
+    """The op table was edited without generating the kernels again."""
+
+
+class BoundsError(TapegradError, RuntimeError):
+    """An instruction of a program that would touch memory outside its buffers (bounds-checking mode)."""
+
+
+class RerecordingWarning(UserWarning):
+    """A function that is recorded again and again because its branches keep changing."""
+
+
+def describe(operation: str, *, found: str, wanted: str, line: str = "") -> str:
+    """One message in the common form.
+
+    >>> print(describe("add", found="shapes (2,) and (3,)", wanted="shapes that broadcast", line="m.py:7"))
+    add: found shapes (2,) and (3,); wanted shapes that broadcast (at m.py:7)
+    """
+    place = f" (at {line})" if line else ""
+    return f"{operation}: found {found}; wanted {wanted}{place}"

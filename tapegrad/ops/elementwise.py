@@ -1,0 +1,249 @@
+"""The elementwise rows: adding a scalar op is adding one here, and nothing else.
+
+    row(name, operands, value, partials, points, doc, ...)
+
+- `value`: a numba expression in the operands; the kernels are generated from it.
+- `partials`: one expression an operand, in the operands, the result `z` and, where a factor will not do,
+  the incoming derivative `g` ("where(c, g, 0)"). "0" everywhere: the op is flat; "": there is no rule, and
+  asking for that derivative is an error.
+- `points`: one interval an operand, inside the domain; the tests draw from them and add the edges.
+- `loop`: the NumPy or SciPy ufunc whose inner loop runs the op on arrays ("" : a loop made of `value`).
+  Without a `value` the ufunc runs scalars, too.
+- `kinds`: kinds of the operands and, after the arrow, of the result; one opcode each.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import Any, Final
+
+import numpy as np
+
+from tapegrad.errors import ShapeError
+from tapegrad.ops.row import ArrayType, Attribute, Interval, Op
+
+REAL: Final[Interval] = (-3.0, 3.0)
+POSITIVE: Final[Interval] = (0.1, 4.0)
+OPEN_UNIT: Final[Interval] = (-0.9, 0.9)
+
+
+@cache
+def find_ufunc(path: str) -> Callable[..., Any]:
+    """The function at a dotted path such as "numpy.exp"; SciPy is imported only when one of its is asked for."""
+    module, _, name = path.rpartition(".")
+    found: Callable[..., Any] = getattr(importlib.import_module(module), name)
+    return found
+
+
+def _caller(path: str) -> Callable[..., Any]:
+    def evaluate(_: Attribute, *operands: Any) -> Any:
+        return find_ufunc(path)(*operands)
+
+    return evaluate
+
+
+def broadcast_type(kind: str) -> Callable[[Attribute, Sequence[ArrayType]], ArrayType]:
+    """The shape rule of every elementwise op: operands broadcast as in NumPy."""
+
+    def result_type(_: Attribute, types: Sequence[ArrayType]) -> ArrayType:
+        try:
+            return ArrayType(np.broadcast_shapes(*(t.shape for t in types)), kind)
+        except ValueError:
+            raise ShapeError(" and ".join(str(t.shape) for t in types)) from None
+
+    return result_type
+
+
+def row(
+    name: str,
+    operands: str,
+    value: str,
+    partials: Sequence[str],
+    points: Sequence[Interval],
+    doc: str,
+    *,
+    kinds: str = "",
+    numpy: str = "",
+    loop: str = "",
+    evaluate: Callable[..., Any] | None = None,
+    selects: bool = False,
+    commutes: bool = False,
+    effect: bool = False,
+) -> list[Op]:
+    """The ops of one row, one for each combination of kinds."""
+    names = tuple(operands.split())
+    path = numpy or loop or f"numpy.{name}"
+    reference = evaluate or _caller(path)
+    float_signature = "f" * len(names) + "->f"
+    ops = []
+    for signature in (kinds or float_signature).split():
+        # Loops over integers and booleans are NumPy's own: nothing is gained by compiling them again.
+        borrowed = evaluate is None and signature != float_signature and isinstance(find_ufunc(path), np.ufunc)
+        taken, _, given = signature.partition("->")
+        smooth = given == "f" and "f" in taken and any(p != "0" for p in partials)
+        ops.append(
+            Op(
+                name=name,
+                operands=names,
+                kinds=taken,
+                result_kind=given,
+                doc=doc,
+                evaluate=reference,
+                result_type=broadcast_type(given),
+                differentiable=smooth,
+                selects=selects,
+                elementwise=True,
+                value=value,
+                loop=path if borrowed else loop,
+                partials=tuple(partials) if smooth else (),
+                points=tuple(points),
+                commutes=commutes,
+                effect=effect,
+            )
+        )
+    return ops
+
+
+def unary(name: str, value: str, partial: str, points: Interval, doc: str, **options: Any) -> list[Op]:
+    """A row of one operand, `x`."""
+    return row(name, "x", value, [partial], [points], doc, **options)
+
+
+def binary(name: str, value: str, partials: Sequence[str], points: Sequence[Interval], doc: str, **options: Any) -> list[Op]:
+    """A row of two operands, `x` and `y`."""
+    return row(name, "x y", value, partials, points, doc, **options)
+
+
+def comparison(name: str, sign: str, doc: str) -> list[Op]:
+    """A comparison: floats or integers in, booleans out, no derivative."""
+    return binary(name, f"x {sign} y", ["0", "0"], [REAL, REAL], doc, kinds="ff->b ii->b bb->b", loop=f"numpy.{name}")
+
+
+def _above(_: Attribute, x: Any, y: Any) -> Any:
+    share = np.where(x > y, 1.0, np.where(x == y, 0.5, 0.0))
+    return share.astype(np.result_type(x, y))
+
+
+def _masked_multiply(_: Attribute, x: Any, y: Any) -> Any:
+    with np.errstate(invalid="ignore"):
+        return np.where(x == 0, np.zeros_like(x), np.multiply(x, y))
+
+
+def _wrap_index(_: Attribute, index: Any, length: Any) -> Any:
+    wrapped = np.where(index < 0, index + length, index)
+    return np.where((wrapped < 0) | (wrapped >= length), OUTSIDE, wrapped)
+
+
+def _agrees(_: Attribute, x: Any, expected: Any) -> Any:
+    return (x == expected) | ((x != x) & (expected != expected))
+
+
+OUTSIDE: Final = -(1 << 40)  # an index that stays negative when strides of up to 2**22 are multiplied in
+
+ROWS: Final[tuple[Op, ...]] = tuple(
+    op
+    for ops in (
+        # arithmetic
+        binary("add", "x + y", ["g", "g"], [REAL, REAL], "x + y", kinds="ff->f ii->i", commutes=True),
+        binary("subtract", "x - y", ["g", "-g"], [REAL, REAL], "x - y", kinds="ff->f ii->i"),
+        binary("multiply", "x * y", ["y", "x"], [REAL, REAL], "x * y", kinds="ff->f ii->i", commutes=True),
+        binary("divide", "x / y", ["1 / y", "-z / y"], [REAL, POSITIVE], "x / y"),
+        binary(
+            "power",
+            "x ** y",
+            ["where(y == 0, 0, y * x ** (y - 1))", "z * log(where(x == 0, 1, x))"],
+            [POSITIVE, REAL],
+            "x to the power y; the derivative to y is 0 at x = 0",
+            loop="numpy.power",
+        ),
+        binary("floor_divide", "", ["0", "0"], [REAL, POSITIVE], "floor(x / y)", kinds="ff->f ii->i", loop="numpy.floor_divide"),
+        binary(
+            "remainder",
+            "",
+            ["g", "-floor_divide(x, y)"],
+            [(0.1, 0.9), (1.0, 2.0)],
+            "x - y floor(x / y)",
+            kinds="ff->f ii->i",
+            loop="numpy.remainder",
+        ),
+        unary("negative", "-x", "-g", REAL, "-x", kinds="f->f i->i"),
+        unary("square", "x * x", "2 * x", REAL, "x * x", kinds="f->f i->i"),
+        unary("reciprocal", "1.0 / x", "-z * z", POSITIVE, "1 / x"),
+        unary("absolute", "abs(x)", "sign(x)", REAL, "|x|; the derivative at 0 is 0", kinds="f->f i->i"),
+        unary("sign", "x if x != x else (x > 0) - (x < 0)", "0", REAL, "-1, 0 or 1; nan stays nan", kinds="f->f i->i"),
+        # exponentials and logarithms
+        unary("exp", "math.exp(x)", "z", REAL, "e to the power x", loop="numpy.exp"),
+        unary("expm1", "math.expm1(x)", "z + 1", REAL, "exp(x) - 1, right near 0", loop="numpy.expm1"),
+        unary("log", "math.log(x)", "1 / x", POSITIVE, "natural logarithm, x > 0", loop="numpy.log"),
+        unary("log1p", "math.log1p(x)", "1 / (1 + x)", (-0.9, 3.0), "log(1 + x), right near 0; x > -1", loop="numpy.log1p"),
+        unary("sqrt", "math.sqrt(x)", "0.5 / z", POSITIVE, "square root, x >= 0"),
+        binary(
+            "logaddexp",
+            "",
+            ["expit(x - y)", "expit(y - x)"],
+            [REAL, REAL],
+            "log(exp(x) + exp(y)) without overflow",
+            loop="numpy.logaddexp",
+            commutes=True,
+        ),
+        # trigonometric and hyperbolic functions
+        unary("sin", "math.sin(x)", "cos(x)", REAL, "sine of x radians", loop="numpy.sin"),
+        unary("cos", "math.cos(x)", "-sin(x)", REAL, "cosine of x radians", loop="numpy.cos"),
+        unary("tan", "math.tan(x)", "1 + z * z", (-1.2, 1.2), "tangent of x radians", loop="numpy.tan"),
+        unary("arcsin", "math.asin(x)", "1 / sqrt((1 - x) * (1 + x))", OPEN_UNIT, "inverse sine, |x| <= 1", loop="numpy.arcsin"),
+        unary("arccos", "math.acos(x)", "-1 / sqrt((1 - x) * (1 + x))", OPEN_UNIT, "inverse cosine, |x| <= 1", loop="numpy.arccos"),
+        unary("arctan", "math.atan(x)", "1 / (1 + x * x)", REAL, "inverse tangent", loop="numpy.arctan"),
+        binary(
+            "arctan2",
+            "math.atan2(x, y)",
+            ["y / (x * x + y * y)", "-x / (x * x + y * y)"],
+            [REAL, POSITIVE],
+            "angle of the point (y, x) in radians",
+            loop="numpy.arctan2",
+        ),
+        unary("sinh", "math.sinh(x)", "cosh(x)", REAL, "hyperbolic sine", loop="numpy.sinh"),
+        unary("cosh", "math.cosh(x)", "sinh(x)", REAL, "hyperbolic cosine", loop="numpy.cosh"),
+        unary("tanh", "math.tanh(x)", "1 - z * z", REAL, "hyperbolic tangent", loop="numpy.tanh"),
+        # special functions
+        unary("expit", "", "z * expit(-x)", REAL, "logistic sigmoid 1 / (1 + exp(-x))", loop="scipy.special.expit"),
+        unary("erf", "math.erf(x)", "1.1283791670955126 * exp(-(x * x))", REAL, "error function", loop="scipy.special.erf"),
+        unary("gammaln", "", "digamma(x)", POSITIVE, "log |gamma(x)|", loop="scipy.special.gammaln"),
+        unary("digamma", "", "zeta(2, x)", POSITIVE, "derivative of gammaln", loop="scipy.special.psi"),
+        binary("zeta", "", ["", "-x * zeta(x + 1, y)"], [(2.0, 4.0), POSITIVE], "Hurwitz zeta function; no rule for x", loop="scipy.special.zeta"),
+        # choices: ties share equally
+        binary("maximum", "x if (x > y) | (x != x) else y", ["above(x, y)", "above(y, x)"], [REAL, REAL], "larger one; a nan wins; ties share", kinds="ff->f ii->i", selects=True, commutes=True),
+        binary("minimum", "x if (x < y) | (x != x) else y", ["above(y, x)", "above(x, y)"], [REAL, REAL], "smaller one; a nan wins; ties share", kinds="ff->f ii->i", selects=True, commutes=True),
+        binary("above", "(x > y) + 0.5 * (x == y)", ["0", "0"], [REAL, REAL], "1 where x > y, 0.5 where x = y, else 0", evaluate=_above),
+        row("where", "c x y", "x if c else y", ["0", "where(c, g, 0)", "where(c, 0, g)"], [REAL, REAL, REAL], "x where c, else y; the one not taken contributes exactly 0", kinds="bff->f bii->i bbb->b", selects=True),
+        binary("masked_multiply", "0.0 if x == 0.0 else x * y", ["y", "x"], [REAL, REAL], "x * y, and 0 where x is 0 whatever y is", evaluate=_masked_multiply),
+        # steps
+        unary("floor", "np.floor(x)", "0", REAL, "largest integer not above x", loop="numpy.floor"),
+        unary("ceil", "np.ceil(x)", "0", REAL, "smallest integer not below x", loop="numpy.ceil"),
+        unary("rint", "", "0", REAL, "nearest integer, halves to even", loop="numpy.rint"),
+        unary("trunc", "", "0", REAL, "integer part, towards 0", loop="numpy.trunc"),
+        # comparisons and logic
+        comparison("less", "<", "x < y"),
+        comparison("less_equal", "<=", "x <= y"),
+        comparison("greater", ">", "x > y"),
+        comparison("greater_equal", ">=", "x >= y"),
+        comparison("equal", "==", "x == y"),
+        comparison("not_equal", "!=", "x != y"),
+        unary("isnan", "x != x", "0", REAL, "is x nan?", kinds="f->b"),
+        unary("isfinite", "x - x == 0.0", "0", REAL, "is x neither nan nor infinite?", kinds="f->b"),
+        unary("isinf", "x == math.inf or x == -math.inf", "0", REAL, "is x infinite?", kinds="f->b"),
+        binary("logical_and", "(x != 0) & (y != 0)", ["0", "0"], [REAL, REAL], "x and y", kinds="bb->b", commutes=True),
+        binary("logical_or", "(x != 0) | (y != 0)", ["0", "0"], [REAL, REAL], "x or y", kinds="bb->b", commutes=True),
+        binary("logical_xor", "(x != 0) ^ (y != 0)", ["0", "0"], [REAL, REAL], "either x or y", kinds="bb->b", commutes=True),
+        unary("logical_not", "x == 0", "0", REAL, "not x", kinds="b->b"),
+        # conversions
+        unary("to_float", "x", "0", REAL, "integers or booleans as the tape's floating dtype", kinds="i->f b->f", numpy="numpy.float64"),
+        unary("to_int", "int(x)", "0", REAL, "integer part as int64", kinds="f->i b->i", numpy="numpy.int64"),
+        unary("to_bool", "x != 0", "0", REAL, "is x not zero?", kinds="f->b i->b", numpy="numpy.bool_"),
+        # indices and guards
+        binary("wrap_index", f"{OUTSIDE} if x < -y or x >= y else (x + y if x < 0 else x)", ["0", "0"], [REAL, REAL], "index x of an axis of length y, counted from its start", kinds="ii->i", evaluate=_wrap_index),
+        binary("guard", "x == y or (x != x and y != y)", ["0", "0"], [REAL, REAL], "stops the sweep where x is not what it was when recorded", kinds="ff->b ii->b bb->b", evaluate=_agrees, effect=True),
+    )
+    for op in ops
+)

@@ -1,0 +1,95 @@
+"""What a row of the instruction set is.
+
+An op is one row: its name, its operands, the kinds it takes, how its value is computed, its derivative,
+where to test it and a line of documentation. The tangent and adjoint rules, the kernels, the tests and
+the reference page are derived from rows; nothing else has to be edited when one is added.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from tapegrad.ops.builder import Builder, Contribution
+
+Attribute: TypeAlias = tuple[Any, ...]
+Interval: TypeAlias = tuple[float, float]
+
+FLOAT, INT, BOOL = "f", "i", "b"
+
+
+@dataclass(frozen=True, slots=True)
+class ArrayType:
+    """Shape and kind of a slot: kind "f" (the tape's floating dtype), "i" (int64) or "b" (bool)."""
+
+    shape: tuple[int, ...]
+    kind: str = FLOAT
+
+    @property
+    def size(self) -> int:
+        """Number of elements."""
+        total = 1
+        for n in self.shape:
+            total *= n
+        return total
+
+    def dtype(self, floating: np.dtype[Any]) -> np.dtype[Any]:
+        """The NumPy dtype of this kind on a tape whose floating dtype is `floating`."""
+        if self.kind == FLOAT:
+            return floating
+        return np.dtype(np.int64) if self.kind == INT else np.dtype(np.bool_)
+
+    def __str__(self) -> str:
+        return f"{self.kind}{list(self.shape)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One call of a structural op for the tests: its attribute and its operands.
+
+    An operand is a shape (drawn at random) or an array (taken as it is: indices, masks).
+    """
+
+    operands: tuple[Any, ...]
+    attribute: Attribute = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Op:
+    """One row of the instruction set, for one combination of kinds; the opcode is its place in the table.
+
+    `value` is a numba expression in the operands' names (elementwise ops); `partials` are expressions in
+    the operands, the result `z` and, where a plain factor will not do, the incoming derivative `g`.
+    """
+
+    name: str
+    operands: tuple[str, ...]
+    kinds: str
+    result_kind: str
+    doc: str
+    evaluate: Callable[..., Any]
+    result_type: Callable[[Attribute, Sequence[ArrayType]], ArrayType]
+    differentiable: bool = False
+    selects: bool = False
+    elementwise: bool = False
+    value: str = ""
+    loop: str = ""
+    partials: tuple[str, ...] = ()
+    points: tuple[Interval, ...] = ()
+    cases: tuple[Case, ...] = ()
+    adjoint: Callable[[Builder, int], Contribution | None] | None = None
+    tangent: Callable[[Builder, int], Contribution | None] | None = None
+    accumulates: bool = False
+    leaf: bool = False
+    effect: bool = False
+    commutes: bool = False
+
+    @property
+    def key(self) -> str:
+        """Name that tells rows of the same op for other kinds apart: "add", "add:ii"."""
+        plain = set(self.kinds) <= {FLOAT}
+        return self.name if plain or not self.elementwise else f"{self.name}:{self.kinds}"

@@ -1,0 +1,61 @@
+"""The instruction set as one table: an opcode is a row's place in it."""
+
+from __future__ import annotations
+
+import hashlib
+from types import MappingProxyType
+from typing import Any, Final
+
+import numpy as np
+
+from tapegrad.ops import elementwise, products, reductions, selections, shapes
+from tapegrad.ops.row import ArrayType, Op
+
+
+def _no_value(*_: Any) -> Any:
+    raise AssertionError("a leaf has no operands to compute its value from")
+
+
+def _no_type(*_: Any) -> ArrayType:
+    raise AssertionError("a leaf has the type that it was recorded with")
+
+
+def _leaf(name: str, doc: str) -> Op:
+    return Op(name=name, operands=(), kinds="", result_kind="", doc=doc, evaluate=_no_value, result_type=_no_type, leaf=True)
+
+
+OPS: Final[tuple[Op, ...]] = (
+    _leaf("input", "an argument of the function (attribute: its place)"),
+    _leaf("constant", "a value that no argument changes (attribute: its place among the constants)"),
+    *shapes.ROWS,
+    *reductions.ROWS,
+    *selections.ROWS,
+    *products.ROWS,
+    *elementwise.ROWS,
+)
+
+OPCODES: Final = MappingProxyType({op.key: code for code, op in enumerate(OPS)})
+INPUT: Final = OPCODES["input"]
+CONSTANT: Final = OPCODES["constant"]
+GUARDS: Final = frozenset(code for code, op in enumerate(OPS) if op.effect)
+
+ELEMENTWISE_KINDS: Final = MappingProxyType(
+    {name: MappingProxyType({op.kinds: code for code, op in enumerate(OPS) if op.name == name and op.elementwise}) for name in dict.fromkeys(op.name for op in OPS if op.elementwise)}
+)
+
+
+def find(name: str, kinds: str) -> int:
+    """The opcode of the op `name` for operands of these kinds; `KeyError` where there is none."""
+    by_kinds = ELEMENTWISE_KINDS.get(name)
+    return OPCODES[name] if by_kinds is None else by_kinds[kinds]
+
+
+def flags(*names: str) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    """One boolean an opcode: whether any of the row's fields of these names is set."""
+    return np.array([any(getattr(op, name) for name in names) for op in OPS], dtype=np.bool_)
+
+
+def digest() -> str:
+    """A hash of all that the kernels are generated from: they carry it, and are refused when it differs."""
+    lines = [f"{code} {op.key} {op.result_kind} {op.value} {op.loop}" for code, op in enumerate(OPS)]
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]

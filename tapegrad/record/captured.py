@@ -1,0 +1,71 @@
+"""Arrays that a function captures: constants by definition, so a change in place must not go unnoticed.
+
+Each is remembered by a fingerprint. Every call looks again: at all of a small array; at one element a page
+of a large one, and at one stretch more, another at every call. So a change of 4 KiB or more at once is
+found by the next call, a smaller one in a large array within a few.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+
+from tapegrad.errors import CapturedArrayError, describe
+
+SMALL: Final = 1 << 20  # bytes looked at in full
+PAGE: Final = 4096
+STRETCH: Final = 1 << 18
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Captured:
+    """A captured array, a copy of it if it is small, and of its sample if it is large."""
+
+    array: Any
+    reference: Any
+    stretches: tuple[int, ...]
+    line: str
+
+    @classmethod
+    def of(cls, array: Any, line: str) -> Captured:
+        """Remember an array as it is now."""
+        whole = _bytes(array)
+        if whole is None or len(whole) <= SMALL:
+            return cls(array, array.copy(), (), line)
+        hashes = tuple(hash(whole[k : k + STRETCH].tobytes()) for k in range(0, len(whole), STRETCH))
+        return cls(array, whole[::PAGE].copy(), hashes, line)
+
+    def check(self, turn: int) -> None:
+        """Raise `CapturedArrayError` if the array is seen to have changed."""
+        if not self.stretches:
+            same = _equal(self.array, self.reference)
+        else:
+            whole = _bytes(self.array)
+            k = turn % len(self.stretches)
+            stretch = whole[k * STRETCH : (k + 1) * STRETCH].tobytes()
+            same = bool(np.array_equal(whole[::PAGE], self.reference)) and hash(stretch) == self.stretches[k]
+        if not same:
+            shape = f"{self.array.dtype} array of shape {self.array.shape}"
+            raise CapturedArrayError(
+                describe(
+                    "captured array",
+                    found=f"a {shape} that was changed in place after it was recorded as a constant",
+                    wanted="an array that stays as it is, or one passed as an argument (arguments may change freely)",
+                    line=self.line,
+                )
+            )
+
+
+def _bytes(array: Any) -> Any:
+    """The array's memory as uint8[n]; None where it is not one stretch."""
+    if not array.flags.c_contiguous or array.ndim == 0:
+        return None
+    return array.reshape(-1).view(np.uint8)
+
+
+def _equal(array: Any, reference: Any) -> bool:
+    if array.shape != reference.shape:
+        return False
+    return bool(np.array_equal(array, reference, equal_nan=array.dtype.kind == "f"))

@@ -1,0 +1,358 @@
+"""The recorder: operations append opcodes and operand slots; at the end the lists become a Tape.
+
+Recording needs no values. Only where Python asks for one - a branch, an index - is as much of the tape
+evaluated as that needs, and a *guard* recorded: what was tested, and how it came out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+import numpy as np
+
+from tapegrad.errors import ConversionError, DtypeError, LeakedVariableError, ShapeError, UnsupportedError, describe
+from tapegrad.ops.row import BOOL, FLOAT, INT, ArrayType, Attribute
+from tapegrad.ops.table import CONSTANT, ELEMENTWISE_KINDS, INPUT, OPCODES, OPS, find
+from tapegrad.record.captured import Captured
+from tapegrad.record.lines import Lines
+from tapegrad.record.variable import Array, Variable
+from tapegrad.tape import Interner, Tape
+
+_RANK: Final = {BOOL: 0, INT: 1, FLOAT: 2}
+_CAST: Final = {FLOAT: "to_float", INT: "to_int", BOOL: "to_bool"}
+_WORDS: Final = 5  # opcode, attribute, type, line, end of the operands
+
+
+def kind_of(dtype: np.dtype[Any], operation: str, line: str = "") -> str:
+    """The kind that values of a dtype have on a tape; `DtypeError` for those that have none."""
+    if dtype.kind == "f" and dtype.itemsize <= 8:
+        return FLOAT
+    if dtype.kind in "iu":
+        return INT
+    if dtype.kind == "b":
+        return BOOL
+    hint = {"c": "; complex arrays are not supported yet", "O": "; is it a list of unequal lengths, or of Variables?"}
+    raise DtypeError(
+        describe(
+            operation,
+            found=f"an array of dtype {dtype}",
+            wanted="floats, integers or booleans" + hint.get(dtype.kind, ""),
+            line=line,
+        )
+    )
+
+
+class Recorder:
+    """Records one function once.
+
+    Args:
+        dtype: the tape's one floating dtype.
+        functions: what runs when a NumPy function or ufunc is called on a Variable.
+    """
+
+    def __init__(self, dtype: np.dtype[Any], functions: Mapping[Any, Callable[..., Any]]) -> None:
+        self.dtype = dtype
+        self.functions = functions
+        self.open = True
+        self.types: Interner[ArrayType] = Interner()
+        self.captured: list[Captured] = []
+        self.guards: list[tuple[int, Any]] = []
+        self._attributes: Interner[Attribute] = Interner.of([()])
+        self._words: list[int] = []
+        self._operands: list[int] = []
+        self._count = 0
+        self._lines = Lines()
+        self._constants: list[Any] = []
+        self._numbers: dict[tuple[str, object], Variable] = {}
+        self._arrays: dict[int, Variable] = {}
+        self._inputs: list[int] = []
+        self._independents: list[int] = []
+        self._values: dict[int, Any] = {}
+        self._rules: dict[tuple[Any, ...], tuple[int, int, type[Variable], bool]] = {}
+
+    # --- leaves
+
+    def input(self, value: Any, *, independent: bool) -> Variable:
+        """An argument's array, of the tape's dtypes; `independent` if it is differentiated by."""
+        kind = kind_of(value.dtype, "record")
+        slot = self._append(INPUT, len(self._inputs), self.types(ArrayType(value.shape, kind)), (), 0)
+        self._inputs.append(slot)
+        self._values[slot] = value
+        if independent:
+            self._independents.append(slot)
+        return self._variable(slot, active=independent)
+
+    def constant(self, value: Any, like: str = BOOL) -> Variable:
+        """A value that no argument changes. A Python number becomes of kind `like` where that ranks higher."""
+        if isinstance(value, (bool, int, float)):
+            return self._number(value, like)
+        array = np.asarray(value)
+        if array.dtype == object:
+            return self._stack_objects(array)
+        if array.ndim == 0:
+            return self._number(array.item() if array.dtype.kind in "biuf" else array, like)
+        known = self._arrays.get(id(value))
+        if known is not None:
+            return known
+        line = self._lines.current()
+        kind = kind_of(array.dtype, "constant", self._lines.names[line])
+        variable = self._constant(array, kind, line)
+        if array is value:
+            self.captured.append(Captured.of(array, self._lines.names[line]))
+            self._arrays[id(value)] = variable
+        return variable
+
+    def _number(self, value: Any, like: str) -> Variable:
+        if not isinstance(value, (bool, int, float)):
+            kind_of(np.asarray(value).dtype, "constant", self.line())
+        kind = BOOL if isinstance(value, bool) else INT if isinstance(value, int) else FLOAT
+        kind = like if _RANK[like] > _RANK[kind] else kind
+        key = (kind, value if value else str(value))  # -0.0 == 0.0, but they are two constants
+        known = self._numbers.get(key)
+        if known is None:
+            try:
+                array = np.array(value, ArrayType((), kind).dtype(self.dtype))
+            except OverflowError:
+                raise DtypeError(describe("constant", found=f"{value}", wanted="an int64", line=self.line())) from None
+            known = self._numbers[key] = self._constant(array, kind, 0)
+        return known
+
+    def _constant(self, array: Any, kind: str, line: int) -> Variable:
+        t = ArrayType(array.shape, kind)
+        value = np.ascontiguousarray(array, dtype=t.dtype(self.dtype)).reshape(array.shape)
+        slot = self._append(CONSTANT, len(self._constants), self.types(t), (), line)
+        self._constants.append(value)
+        self._values[slot] = value
+        return self._variable(slot, active=False)
+
+    def _stack_objects(self, array: Any) -> Variable:
+        """An object array of Variables and numbers, as np.array([v, w]) of scalars gives it, stacked."""
+        if not any(isinstance(x, Variable) for x in array.flat):
+            kind_of(array.dtype, "constant", self.line())
+        items = [self.lift(x, FLOAT) for x in array.flat]
+        if any(v.shape for v in items):
+            kind_of(array.dtype, "constant", self.line())
+        cells = [self.apply("reshape", (1,), self.cast(v, FLOAT)) for v in items]
+        return self.apply("reshape", array.shape, self.apply("concatenate", (0,), *cells))
+
+    def lift(self, value: Any, like: str = BOOL) -> Variable:
+        """A Variable of this recorder, whatever the value is."""
+        if isinstance(value, Variable):
+            self._check(value)
+            return value
+        return self.constant(value, like)
+
+    # --- instructions
+
+    def elementwise(self, name: str, *values: Any) -> Variable:
+        """An elementwise op on Variables, arrays and numbers: operands broadcast, kinds are promoted.
+
+        This is the path of every operator: benchmarks/test_recording.py times it.
+        """
+        key: list[Any] = [name]
+        active = False
+        slots = []
+        for v in values:
+            if (type(v) is not Variable and type(v) is not Array) or v._recorder is not self:
+                return self.elementwise(name, *self._lifted(name, values))
+            key.append(v._type)
+            slots.append(v._slot)
+            if v._active:
+                active = True
+        rule = self._rules.get(tuple(key))
+        if rule is None:
+            promoted = self._promote(name, values)
+            if promoted is not values:
+                return self.elementwise(name, *promoted)
+            rule = self._rules[tuple(key)] = self._elementwise_rule(name, values)
+        if not self.open:
+            self._check(values[0])
+        opcode, type_id, form, smooth = rule
+        slot = self._count
+        self._count = slot + 1
+        operands = self._operands
+        operands += slots
+        self._words += (opcode, 0, type_id, self._lines.current(), len(operands))
+        out = form.__new__(form)
+        out._recorder = self
+        out._slot = slot
+        out._type = type_id
+        out._active = smooth and active
+        return out
+
+    def _lifted(self, name: str, values: tuple[Any, ...]) -> list[Variable]:
+        """Every operand as a Variable; Python numbers take the highest kind among the Variables."""
+        like = BOOL
+        for v in values[1:] if name == "where" else values:
+            if isinstance(v, Variable) and _RANK[v._kind] > _RANK[like]:
+                like = v._kind
+        if name == "where":
+            return [self.lift(values[0]), *[self.lift(v, like) for v in values[1:]]]
+        return [self.lift(v, like) for v in values]
+
+    def _promote(self, name: str, values: tuple[Variable, ...]) -> tuple[Variable, ...]:
+        """Cast operands so that there is an opcode for their kinds."""
+        known = ELEMENTWISE_KINDS[name]
+        kinds = "".join(v._kind for v in values)
+        if kinds in known:
+            return values
+        for wanted in sorted(known, key=lambda k: [_RANK[c] for c in k]):
+            if all(_RANK[k] <= _RANK[w] for k, w in zip(kinds, wanted, strict=True)):
+                return tuple(self.cast(v, w) for v, w in zip(values, wanted, strict=True))
+        return tuple(self.cast(v, w) for v, w in zip(values, next(iter(known)), strict=True))
+
+    def _elementwise_rule(
+        self, name: str, values: tuple[Variable, ...]
+    ) -> tuple[int, int, type[Variable], bool]:
+        opcode = find(name, "".join(v._kind for v in values))
+        result = self._result_type(opcode, (), values)
+        return opcode, self.types(result), self._form(result), OPS[opcode].differentiable
+
+    def cast(self, v: Variable, kind: str) -> Variable:
+        """The Variable as another kind."""
+        return v if v._kind == kind else self.elementwise(_CAST[kind], v)
+
+    def apply(self, name: str, attribute: Attribute, *values: Variable) -> Variable:
+        """A structural op; operands are Variables of this recorder, of the kinds that the op wants."""
+        key = (name, attribute, *[v._type for v in values])
+        rule = self._rules.get(key)
+        if rule is None:
+            opcode = OPCODES[name]
+            result = self._result_type(opcode, attribute, values)
+            smooth = OPS[opcode].differentiable and result.kind == FLOAT
+            rule = self._rules[key] = (opcode, self.types(result), self._form(result), smooth)
+        opcode, type_id, _, smooth = rule
+        for v in values:
+            self._check(v)
+        slots = [v._slot for v in values]
+        slot = self._append(opcode, self._attributes(attribute), type_id, slots, self._lines.current())
+        return self._variable(slot, active=smooth and any([v._active for v in values]))
+
+    def _result_type(self, opcode: int, attribute: Attribute, values: tuple[Variable, ...]) -> ArrayType:
+        op = OPS[opcode]
+        try:
+            return op.result_type(attribute, [self.types.items[v._type] for v in values])
+        except ShapeError as error:
+            wanted = "shapes that broadcast" if op.elementwise else "shapes that fit"
+            raise ShapeError(
+                describe(op.name, found=f"shapes {error}", wanted=wanted, line=self.line())
+            ) from None
+
+    def _append(self, opcode: int, attribute: int, type_id: int, operands: Any, line: int) -> int:
+        slot = self._count
+        self._count = slot + 1
+        self._operands += operands
+        self._words += (opcode, attribute, type_id, line, len(self._operands))
+        return slot
+
+    def _variable(self, slot: int, *, active: bool) -> Variable:
+        type_id = self._words[slot * _WORDS + 2]
+        out = object.__new__(self._form(self.types.items[type_id]))
+        out._recorder, out._slot, out._type, out._active = self, slot, type_id, active
+        return out
+
+    @staticmethod
+    def _form(t: ArrayType) -> type[Variable]:
+        return Array if t.shape else Variable
+
+    def _check(self, v: Variable) -> None:
+        if v._recorder is not self or not self.open:
+            raise LeakedVariableError(
+                describe(
+                    "recording",
+                    found="a Variable of another recording, kept in a global, a closure or an attribute",
+                    wanted="arguments and what is computed from them",
+                    line=self.line(),
+                )
+            )
+
+    def line(self) -> str:
+        """The user's current line, for a message."""
+        return self._lines.names[self._lines.current()]
+
+    # --- values and guards
+
+    def value(self, slot: int) -> Any:
+        """The value of a slot for the arguments that are being recorded."""
+        values = self._values
+        if slot in values:
+            return values[slot]
+        todo = [slot]
+        while todo:
+            i = todo[-1]
+            if i in values:
+                todo.pop()
+                continue
+            start = self._words[i * _WORDS - 1] if i else 0
+            operands = self._operands[start : self._words[i * _WORDS + 4]]
+            missing = [s for s in operands if s not in values]
+            if missing:
+                todo += missing
+                continue
+            code, attribute, type_id = self._words[i * _WORDS : i * _WORDS + 3]
+            t = self.types.items[type_id]
+            with np.errstate(all="ignore"):
+                result = OPS[code].evaluate(self._attributes.items[attribute], *[values[s] for s in operands])
+            values[i] = np.asarray(result, dtype=t.dtype(self.dtype))
+            todo.pop()
+        return values[slot]
+
+    def guard(self, v: Variable, kind: str) -> Any:
+        """The value of a scalar as `kind`, and a guard that the tape is good only while it comes out so."""
+        self._check(v)
+        tested = self.cast(v, kind)
+        value = self.value(tested._slot).item()
+        expected = self._number(value, kind)
+        guard = self.elementwise("guard", tested, expected)
+        self.guards.append((guard._slot, value))
+        return value
+
+    def guard_number(self, v: Variable, kind: str, wanted: str) -> Any:
+        """For int(v), float(v): as `guard`, but an error where the derivative would be lost."""
+        if v._active and kind == FLOAT:
+            raise ConversionError(
+                describe(
+                    "float()",
+                    found="a Variable that is being differentiated",
+                    wanted=wanted,
+                    line=self.line(),
+                )
+            )
+        if v.size != 1:
+            raise ShapeError(describe(f"{_CAST[kind][3:]}()", found=f"shape {v.shape}", wanted="one element", line=self.line()))
+        return self.guard(self.apply("reshape", (), v) if v.shape else v, kind)
+
+    # --- the end
+
+    def finish(self, dependents: list[Variable]) -> Tape:
+        """Close the recording; Variables can't be used any more."""
+        for v in dependents:
+            self._check(v)
+        self.open = False
+        words = np.array(self._words, np.int32).reshape(-1, _WORDS)
+        starts = np.zeros(self._count + 1, np.int32)
+        starts[1:] = words[:, 4]
+        return Tape(
+            opcodes=words[:, 0].astype(np.uint16),
+            starts=starts,
+            operands=np.array(self._operands, np.int32),
+            type_ids=words[:, 2].copy(),
+            attribute_ids=words[:, 1].copy(),
+            line_ids=words[:, 3].copy(),
+            types=tuple(self.types.items),
+            attributes=tuple(self._attributes.items),
+            constants=tuple(self._constants),
+            lines=tuple(self._lines.names),
+            inputs=np.array(self._inputs, np.int32),
+            independents=np.array(self._independents, np.int32),
+            dependents=np.array([v._slot for v in dependents], np.int32),
+            reverse=self._count,
+            dtype=self.dtype,
+        )
+
+
+def unsupported(operation: str, found: str, wanted: str, recorder: Recorder | None = None) -> UnsupportedError:
+    """The error for a function, or a way to call one, that there is no rule for."""
+    line = recorder.line() if recorder is not None else ""
+    return UnsupportedError(describe(operation, found=found, wanted=wanted, line=line))
