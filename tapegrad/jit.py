@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import numba
 
-OPTIONS: Final = {"error_model": "numpy", "nogil": True}
+OPTIONS: Final[dict[str, Any]] = {"error_model": "numpy", "nogil": True}
 # Keeps nan and inf right: no reassociation, no assumption that they do not occur.
 SAFE_MATH: Final = frozenset({"contract", "nsz"})
 # Reductions alone may be reassociated: their vector form is also the more accurate one.

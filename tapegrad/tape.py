@@ -33,6 +33,7 @@ class Interner(Generic[T]):
         return cls(list(items), {item: k for k, item in enumerate(items)})
 
     def __call__(self, item: T) -> int:
+        """Give the place of an item, a new one if it is new."""
         place = self.places.get(item)
         if place is None:
             place = self.places[item] = len(self.items)
@@ -86,7 +87,7 @@ class Tape:
 
     def type(self, slot: int) -> ArrayType:
         """Shape and kind of a slot."""
-        return self.types[self.type_ids[slot]]
+        return self.types[int(self.type_ids[slot])]
 
     def read(self, i: int) -> list[int]:
         """The slots that instruction i reads."""
@@ -95,11 +96,11 @@ class Tape:
 
     def attribute(self, i: int) -> Attribute:
         """The attribute of instruction i, which is not a leaf."""
-        return self.attributes[self.attribute_ids[i]]
+        return self.attributes[int(self.attribute_ids[i])]
 
     def line(self, i: int) -> str:
         """The source line that recorded instruction i, as "file:line"."""
-        return self.lines[self.line_ids[i]]
+        return self.lines[int(self.line_ids[i])]
 
     def __str__(self) -> str:
         rows = []
@@ -110,7 +111,9 @@ class Tape:
             elif code == CONSTANT:
                 detail = np.array2string(self.constants[self.attribute_ids[i]], threshold=4, edgeitems=1)
             else:
-                detail = " ".join(f"v{s}" for s in self.read(i)) + (f" {self.attribute(i)}" if self.attribute(i) else "")
+                detail = " ".join(f"v{s}" for s in self.read(i)) + (
+                    f" {self.attribute(i)}" if self.attribute(i) else ""
+                )
             mark = "-" if i == self.reverse else " "
             rows.append(f"{mark} v{i:<5} {op.name:<16} {detail:<28} {self.type(i)!s:<14} {self.line(i)}")
         rows.append("  result: " + ", ".join(f"v{s}" for s in self.dependents.tolist()))

@@ -89,7 +89,7 @@ def _unflatten(structure: Structure | None, leaves: Iterator[Any]) -> Any:
     return _dataclass(form, dict(zip(structure.names, children, strict=True)))
 
 
-def _dict(form: type, items: dict[Any, Any]) -> Any:
+def _dict(form: Any, items: dict[Any, Any]) -> Any:
     if form is dict:
         return items
     made = form.__new__(form)
@@ -99,7 +99,7 @@ def _dict(form: type, items: dict[Any, Any]) -> Any:
 
 def _dataclass(form: type, items: dict[str, Any]) -> Any:
     """A dataclass with these fields, whatever its `__init__` takes and checks."""
-    made = object.__new__(form)
+    made: Any = object.__new__(form)
     for name, value in items.items():
         object.__setattr__(made, name, value)
     return made

@@ -74,10 +74,7 @@ def variants(op: Op) -> list[tuple[str, str]]:
         return [("if True:", ".")]
     if op.kinds != "f" * len(strides) and op.kinds != "bff":
         return [("if True:", "s" * len(strides))]
-    if len(strides) == 2:
-        patterns = ["..", ".0", "0."]
-    else:
-        patterns = ["...", "..0", ".0.", ".00"]
+    patterns = ["..", ".0", "0."] if len(strides) == 2 else ["...", "..0", ".0.", ".00"]
     rows = []
     for k, pattern in enumerate(patterns):
         word = "elif" if k else "if"
@@ -120,10 +117,14 @@ def text() -> str:
         source = (HERE / "kernels" / f"{part}.py").read_text()
         body = source.split('"""', 2)[2]
         if part == "machine":
-            body = body.replace("        # <scalar cases>\n        if op", cases(scalar_case, "        ") + "        elif op")
+            body = body.replace(
+                "        # <scalar cases>\n        if op", cases(scalar_case, "        ") + "        elif op"
+            )
             body = body.replace("        # </scalar cases>\n", "")
             chain = cases(elementwise_case, " " * 16)
-            body = body.replace("                # <elementwise cases>\n                if op", chain + "                elif op")
+            body = body.replace(
+                "                # <elementwise cases>\n                if op", chain + "                elif op"
+            )
             body = body.replace("                # </elementwise cases>\n", "")
         out += f"\n# --- {part}: {source.split(chr(10), 1)[0].strip(chr(34))}\n" + body
     return out

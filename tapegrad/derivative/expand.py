@@ -31,7 +31,7 @@ _I, _K, _SLOTS, _OPERANDS = range(4)
 
 
 @compiled
-def _find(sites: Any, table: Any, signature: Any, k: Any, seed: Any, total: Any, masked: Any) -> int:
+def _find(sites: Any, table: Any, signature: Any, k: Any, seed: Any, total: Any, masked: Any) -> Any:
     """The place in `table` of a site, or of the empty cell where it belongs."""
     mask = len(table) - 1
     h = np.uint64(signature) * np.uint64(0x9E3779B97F4A7C15) ^ np.uint64(k)
@@ -113,13 +113,13 @@ def _expand(
 
 
 @compiled
-def refs_end(steps: Any, first: Any, end: Any) -> int:
+def refs_end(steps: Any, first: Any, end: Any) -> Any:
     """How many operands the steps of a template have."""
     return steps[end - 1, 4] - steps[first, 3] if end > first else 0
 
 
 @compiled
-def _resolve(ref: Any, outer: Any, operands: Any, a: Any, i: Any, seed: Any, total: Any, base: Any) -> int:
+def _resolve(ref: Any, outer: Any, operands: Any, a: Any, i: Any, seed: Any, total: Any, base: Any) -> Any:
     """The slot that a template's reference stands for at this site."""
     if ref < outer:
         return operands[a + ref]
@@ -223,7 +223,7 @@ class Expansion:
         """Start from a tape; nothing is differentiated yet."""
         n, m = len(tape), len(tape.operands)
         room = 4 * n + 64
-        arrays = {
+        arrays: dict[str, Any] = {
             "opcodes": np.zeros(room, np.uint16),
             "attributes": np.zeros(room, np.int32),
             "types": np.zeros(room, np.int32),
@@ -232,8 +232,8 @@ class Expansion:
             "operands": np.zeros(8 * n + 64, np.int32),
         }
         fields = (tape.opcodes, tape.attribute_ids, tape.type_ids, tape.line_ids, tape.starts, tape.operands)
-        for name, values in zip(arrays, fields, strict=True):
-            arrays[name][: len(values)] = values
+        for room_for, values in zip(arrays.values(), fields, strict=True):
+            room_for[: len(values)] = values
         state = np.array([n - 1 if reverse else 0, 0, n, m], np.int64)
         return cls(
             tape,
@@ -276,7 +276,7 @@ class Expansion:
     def run(self) -> None:
         """Append the derivative of every instruction, from the seeds set in `derivative`."""
         tape = self.tape
-        signature, firsts = signatures(tape)
+        signature, _ = signatures(tape)
         active = activity(tape)
         masked = np.zeros(len(tape), np.bool_)
         if self.reverse:

@@ -1,0 +1,1 @@
+"""The public face: derivatives of functions, and the recordings kept for them."""

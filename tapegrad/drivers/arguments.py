@@ -114,7 +114,10 @@ def bind(args: Sequence[Any], differentiated: Sequence[int]) -> Arguments:
     Raises:
         DtypeError: a parameter that is not floating, or data of a dtype without a place on a tape.
     """
-    structures, leaves, raw, originals = [], [], [], []
+    structures: list[Structure | None] = []
+    leaves: list[Any] = []
+    raw: list[tuple[Any, bool]] = []
+    originals: list[Any] = []
     for k, arg in enumerate(args):
         found, structure = ([arg], None) if type(arg) is np.ndarray else flatten(arg)
         structures.append(structure)
@@ -170,4 +173,3 @@ def _prepare(array: Any, dtype: np.dtype[Any]) -> Any:
     if array.dtype.kind == "u" and array.dtype.itemsize == 8 and array.size and array.max() > np.iinfo(np.int64).max:
         raise DtypeError(describe("argument", found="uint64 values beyond int64", wanted="values that fit an int64"))
     return np.array(array, dtype=wanted, order="C")
-

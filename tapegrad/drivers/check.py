@@ -28,10 +28,13 @@ def check_grad(
     """Compare f's gradient with central finite differences of f itself, run by NumPy in float64.
 
     Args:
-        f, args, argnums: as for `value_and_grad`.
-        samples: how many entries to check, drawn at random with `seed`; None for all.
-        rtol, atol: an entry agrees if |a - b| <= atol + rtol * max(|a|, |b|). By default both are 1e-5 (in
-            float32 2e-3), atol times the largest entry of the gradient, if that is over 1.
+        f: a function, as for `value_and_grad`.
+        *args: its arguments.
+        argnums: which of them to check.
+        samples: how many entries to check, drawn at random; None for all.
+        seed: what they are drawn with.
+        rtol: an entry agrees if |a - b| <= atol + rtol * max(|a|, |b|); by default 1e-5 (in float32 2e-3).
+        atol: by default the same, times the largest entry of the gradient if that is over 1.
 
     Returns:
         The largest error found, relative to what was allowed (1 or less).
@@ -59,7 +62,9 @@ def check_grad(
         kept, flat[place] = flat[place], at
         try:
             filled = list(args)
-            for place_of, tree in zip(wanted, unflatten(structure, [_as(p, q) for p, q in zip(points, parameters, strict=True)]), strict=True):
+            for place_of, tree in zip(
+                wanted, unflatten(structure, [_as(p, q) for p, q in zip(points, parameters, strict=True)]), strict=True
+            ):
                 filled[place_of] = tree
             return float(f(*filled))
         finally:

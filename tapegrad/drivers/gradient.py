@@ -72,11 +72,11 @@ def grad(f: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., Any]:
 
 
 def vjp(f: Callable[..., Any], *args: Any) -> tuple[Any, Callable[[Any], tuple[Any, ...]]]:
-    """f's value and its pullback: seeds times the Jacobian.
+    """Value of f and its pullback: seeds times the Jacobian.
 
     Args:
         f: a function that returns an array, or a nested container of arrays.
-        args: its arguments; all of them are differentiated by.
+        *args: its arguments; all of them are differentiated by.
 
     Returns:
         (y, pullback): `pullback(seed)` takes one seed for each array of y, in y's structure and shapes, and

@@ -26,8 +26,8 @@ from tapegrad.sweep.run import GuardFailure, Runner
 from tapegrad.tape import Tape
 from tapegrad.trees import Structure, flatten
 
-KEPT: Final = 64  # recordings of one signature; the least recently used goes first
-MANY: Final = 16  # recordings of one signature after which a warning names the line
+KEPT: Final = 64  # signatures, and recordings of each; the least recently used goes first
+MANY: Final = 16  # recordings after which a warning names the cause
 
 VALUE, GRADIENT, PULLBACK = "value", "gradient", "pullback"
 
@@ -57,10 +57,14 @@ class Recording:
     lines: tuple[str, ...]
 
 
-def trace(function: Callable[..., Any], arguments: Arguments, *, scalar: bool) -> tuple[Tape, Recorder, Structure | None]:
+def trace(
+    function: Callable[..., Any], arguments: Arguments, *, scalar: bool
+) -> tuple[Tape, Recorder, Structure | None]:
     """Run a function on Variables, once.
 
     Args:
+        function: the user's function.
+        arguments: what it is recorded for.
         scalar: whether the result must be one floating scalar.
     """
     recorder = Recorder(arguments.signature.dtype, FUNCTIONS)
@@ -108,7 +112,7 @@ class Recorded:
     function: Callable[..., Any]
     mode: str
     recordings: dict[Signature, list[Recording]] = field(default_factory=dict)
-    counts: dict[Signature, int] = field(default_factory=dict)
+    count: int = 0
     turns: int = 0
     lock: threading.RLock = field(default_factory=threading.RLock)
 
@@ -118,6 +122,7 @@ class Recorded:
         """The results for these arguments, recording the function where no recording fits.
 
         Args:
+            arguments: taken apart by `bind`.
             seeds: what gives the further inputs of a PULLBACK.
         """
         tried: list[Recording] = []
@@ -137,7 +142,7 @@ class Recorded:
     def _choose(self, arguments: Arguments, tried: list[Recording], known: tuple[Any, ...]) -> tuple[Recording, bool]:
         """A recording that may fit, the last one used first; or a new one (True)."""
         with self.lock:
-            kept = self.recordings.setdefault(arguments.signature, [])
+            kept = self._kept(arguments.signature)
             recording = _next(kept, tried, known)
             if recording is None:
                 return self._record(arguments, kept), True
@@ -146,6 +151,18 @@ class Recorded:
                 kept.remove(recording)
                 kept.append(recording)
             return recording, False
+
+    def _kept(self, signature: Signature) -> list[Recording]:
+        """The recordings of a signature, which becomes the one used last."""
+        kept = self.recordings.get(signature)
+        if kept is None:
+            kept = self.recordings[signature] = []
+            if len(self.recordings) > KEPT:
+                del self.recordings[next(iter(self.recordings))]
+        elif len(self.recordings) > 1:
+            del self.recordings[signature]
+            self.recordings[signature] = kept
+        return kept
 
     def _check_captured(self, recording: Recording, kept: list[Recording]) -> None:
         self.turns += 1
@@ -178,14 +195,33 @@ class Recorded:
         return recording
 
     def _count(self, signature: Signature, recording: Recording) -> None:
-        count = self.counts[signature] = self.counts.get(signature, 0) + 1
-        if count == MANY and recording.lines:
+        """Warn, once, of a function that is recorded again and again."""
+        self.count += 1
+        if self.count == MANY:
+            name = getattr(self.function, "__name__", "the function")
             warnings.warn(
-                f"{getattr(self.function, '__name__', 'the function')} was recorded {count} times, because branches on "
-                f"values keep changing; the last one is at {recording.lines[-1]}. np.where records once",
+                f"{name} was recorded {self.count} times: {self._cause(signature, recording)}",
                 RerecordingWarning,
-                stacklevel=4,
+                stacklevel=2,
             )
+
+    def _cause(self, signature: Signature, recording: Recording) -> str:
+        """What keeps changing, going by the last two recordings."""
+        kept = self.recordings[signature]
+        if len(kept) > 1 and recording.outcomes != kept[-2].outcomes and recording.lines:
+            place = _first_difference(recording.outcomes, kept[-2].outcomes)
+            line = recording.lines[min(place, len(recording.lines) - 1)]
+            return f"a branch on a value keeps going other ways, at {line}. np.where records once"
+        if len(kept) > 1:
+            return "a global or closure variable that it reads keeps being bound anew. Pass it as an argument"
+        shapes = [tuple(x for x in s.leaves if isinstance(x, tuple)) for s in self.recordings]
+        if len(shapes) > 1 and shapes[-1] == shapes[-2]:
+            return "an argument that is no array and no float (an int, a string) keeps changing. Pass np.asarray(it)"
+        return "the shapes or dtypes of its arguments keep changing"
+
+
+def _first_difference(a: tuple[Any, ...], b: tuple[Any, ...]) -> int:
+    return next((k for k, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
 
 
 def guard_place(tape: Tape, instruction: int) -> int:

@@ -8,7 +8,7 @@ from tapegrad.record.variable import Variable
 
 
 def stop_gradient(x: Any) -> Any:
-    """x itself, but a constant to every derivative; arrays are returned as they are.
+    """Give x itself, but a constant to every derivative; arrays are returned as they are.
 
     >>> import numpy as np, tapegrad as tg
     >>> tg.grad(lambda x: x * tg.stop_gradient(x))(3.0)

@@ -225,4 +225,3 @@ def _by_rule(
         return None
     contribution = rule(b, k)
     return None if contribution is None else b.finish(contribution, wanted)
-

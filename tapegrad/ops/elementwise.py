@@ -111,7 +111,9 @@ def unary(name: str, value: str, partial: str, points: Interval, doc: str, **opt
     return row(name, "x", value, [partial], [points], doc, **options)
 
 
-def binary(name: str, value: str, partials: Sequence[str], points: Sequence[Interval], doc: str, **options: Any) -> list[Op]:
+def binary(
+    name: str, value: str, partials: Sequence[str], points: Sequence[Interval], doc: str, **options: Any
+) -> list[Op]:
     """A row of two operands, `x` and `y`."""
     return row(name, "x y", value, partials, points, doc, **options)
 
@@ -158,7 +160,15 @@ ROWS: Final[tuple[Op, ...]] = tuple(
             "x to the power y; the derivative to y is 0 at x = 0",
             loop="numpy.power",
         ),
-        binary("floor_divide", "", ["0", "0"], [REAL, POSITIVE], "floor(x / y)", kinds="ff->f ii->i", loop="numpy.floor_divide"),
+        binary(
+            "floor_divide",
+            "",
+            ["0", "0"],
+            [REAL, POSITIVE],
+            "floor(x / y)",
+            kinds="ff->f ii->i",
+            loop="numpy.floor_divide",
+        ),
         binary(
             "remainder",
             "",
@@ -177,7 +187,9 @@ ROWS: Final[tuple[Op, ...]] = tuple(
         unary("exp", "math.exp(x)", "z", REAL, "e to the power x", loop="numpy.exp"),
         unary("expm1", "math.expm1(x)", "z + 1", REAL, "exp(x) - 1, right near 0", loop="numpy.expm1"),
         unary("log", "math.log(x)", "1 / x", POSITIVE, "natural logarithm, x > 0", loop="numpy.log"),
-        unary("log1p", "math.log1p(x)", "1 / (1 + x)", (-0.9, 3.0), "log(1 + x), right near 0; x > -1", loop="numpy.log1p"),
+        unary(
+            "log1p", "math.log1p(x)", "1 / (1 + x)", (-0.9, 3.0), "log(1 + x), right near 0; x > -1", loop="numpy.log1p"
+        ),
         unary("sqrt", "math.sqrt(x)", "0.5 / z", POSITIVE, "square root, x >= 0"),
         binary(
             "logaddexp",
@@ -192,8 +204,22 @@ ROWS: Final[tuple[Op, ...]] = tuple(
         unary("sin", "math.sin(x)", "cos(x)", REAL, "sine of x radians", loop="numpy.sin"),
         unary("cos", "math.cos(x)", "-sin(x)", REAL, "cosine of x radians", loop="numpy.cos"),
         unary("tan", "math.tan(x)", "1 + z * z", (-1.2, 1.2), "tangent of x radians", loop="numpy.tan"),
-        unary("arcsin", "math.asin(x)", "1 / sqrt((1 - x) * (1 + x))", OPEN_UNIT, "inverse sine, |x| <= 1", loop="numpy.arcsin"),
-        unary("arccos", "math.acos(x)", "-1 / sqrt((1 - x) * (1 + x))", OPEN_UNIT, "inverse cosine, |x| <= 1", loop="numpy.arccos"),
+        unary(
+            "arcsin",
+            "math.asin(x)",
+            "1 / sqrt((1 - x) * (1 + x))",
+            OPEN_UNIT,
+            "inverse sine, |x| <= 1",
+            loop="numpy.arcsin",
+        ),
+        unary(
+            "arccos",
+            "math.acos(x)",
+            "-1 / sqrt((1 - x) * (1 + x))",
+            OPEN_UNIT,
+            "inverse cosine, |x| <= 1",
+            loop="numpy.arccos",
+        ),
         unary("arctan", "math.atan(x)", "1 / (1 + x * x)", REAL, "inverse tangent", loop="numpy.arctan"),
         binary(
             "arctan2",
@@ -208,16 +234,66 @@ ROWS: Final[tuple[Op, ...]] = tuple(
         unary("tanh", "math.tanh(x)", "1 - z * z", REAL, "hyperbolic tangent", loop="numpy.tanh"),
         # special functions
         unary("expit", "", "z * expit(-x)", REAL, "logistic sigmoid 1 / (1 + exp(-x))", loop="scipy.special.expit"),
-        unary("erf", "math.erf(x)", "1.1283791670955126 * exp(-(x * x))", REAL, "error function", loop="scipy.special.erf"),
+        unary(
+            "erf", "math.erf(x)", "1.1283791670955126 * exp(-(x * x))", REAL, "error function", loop="scipy.special.erf"
+        ),
         unary("gammaln", "", "digamma(x)", POSITIVE, "log |gamma(x)|", loop="scipy.special.gammaln"),
         unary("digamma", "", "zeta(2, x)", POSITIVE, "derivative of gammaln", loop="scipy.special.psi"),
-        binary("zeta", "", ["", "-x * zeta(x + 1, y)"], [(2.0, 4.0), POSITIVE], "Hurwitz zeta function; no rule for x", loop="scipy.special.zeta"),
+        binary(
+            "zeta",
+            "",
+            ["", "-x * zeta(x + 1, y)"],
+            [(2.0, 4.0), POSITIVE],
+            "Hurwitz zeta function; no rule for x",
+            loop="scipy.special.zeta",
+        ),
         # choices: ties share equally
-        binary("maximum", "x if (x > y) | (x != x) else y", ["above(x, y)", "above(y, x)"], [REAL, REAL], "larger one; a nan wins; ties share", kinds="ff->f ii->i", selects=True, commutes=True),
-        binary("minimum", "x if (x < y) | (x != x) else y", ["above(y, x)", "above(x, y)"], [REAL, REAL], "smaller one; a nan wins; ties share", kinds="ff->f ii->i", selects=True, commutes=True),
-        binary("above", "(x > y) + 0.5 * (x == y)", ["0", "0"], [REAL, REAL], "1 where x > y, 0.5 where x = y, else 0", evaluate=_above),
-        row("where", "c x y", "x if c else y", ["0", "where(c, g, 0)", "where(c, 0, g)"], [REAL, REAL, REAL], "x where c, else y; the one not taken contributes exactly 0", kinds="bff->f bii->i bbb->b", selects=True),
-        binary("masked_multiply", "0.0 if x == 0.0 else x * y", ["y", "x"], [REAL, REAL], "x * y, and 0 where x is 0 whatever y is", evaluate=_masked_multiply),
+        binary(
+            "maximum",
+            "x if (x > y) | (x != x) else y",
+            ["above(x, y)", "above(y, x)"],
+            [REAL, REAL],
+            "larger one; a nan wins; ties share",
+            kinds="ff->f ii->i",
+            selects=True,
+            commutes=True,
+        ),
+        binary(
+            "minimum",
+            "x if (x < y) | (x != x) else y",
+            ["above(y, x)", "above(x, y)"],
+            [REAL, REAL],
+            "smaller one; a nan wins; ties share",
+            kinds="ff->f ii->i",
+            selects=True,
+            commutes=True,
+        ),
+        binary(
+            "above",
+            "(x > y) + 0.5 * (x == y)",
+            ["0", "0"],
+            [REAL, REAL],
+            "1 where x > y, 0.5 where x = y, else 0",
+            evaluate=_above,
+        ),
+        row(
+            "where",
+            "c x y",
+            "x if c else y",
+            ["0", "where(c, g, 0)", "where(c, 0, g)"],
+            [REAL, REAL, REAL],
+            "x where c, else y; the one not taken contributes exactly 0",
+            kinds="bff->f bii->i bbb->b",
+            selects=True,
+        ),
+        binary(
+            "masked_multiply",
+            "0.0 if x == 0.0 else x * y",
+            ["y", "x"],
+            [REAL, REAL],
+            "x * y, and 0 where x is 0 whatever y is",
+            evaluate=_masked_multiply,
+        ),
         # steps
         unary("floor", "np.floor(x)", "0", REAL, "largest integer not above x", loop="numpy.floor"),
         unary("ceil", "np.ceil(x)", "0", REAL, "smallest integer not below x", loop="numpy.ceil"),
@@ -235,15 +311,48 @@ ROWS: Final[tuple[Op, ...]] = tuple(
         unary("isinf", "x == math.inf or x == -math.inf", "0", REAL, "is x infinite?", kinds="f->b"),
         binary("logical_and", "(x != 0) & (y != 0)", ["0", "0"], [REAL, REAL], "x and y", kinds="bb->b", commutes=True),
         binary("logical_or", "(x != 0) | (y != 0)", ["0", "0"], [REAL, REAL], "x or y", kinds="bb->b", commutes=True),
-        binary("logical_xor", "(x != 0) ^ (y != 0)", ["0", "0"], [REAL, REAL], "either x or y", kinds="bb->b", commutes=True),
+        binary(
+            "logical_xor",
+            "(x != 0) ^ (y != 0)",
+            ["0", "0"],
+            [REAL, REAL],
+            "either x or y",
+            kinds="bb->b",
+            commutes=True,
+        ),
         unary("logical_not", "x == 0", "0", REAL, "not x", kinds="b->b"),
         # conversions
-        unary("to_float", "x", "0", REAL, "integers or booleans as the tape's floating dtype", kinds="i->f b->f", numpy="numpy.float64"),
+        unary(
+            "to_float",
+            "x",
+            "0",
+            REAL,
+            "integers or booleans as the tape's floating dtype",
+            kinds="i->f b->f",
+            numpy="numpy.float64",
+        ),
         unary("to_int", "int(x)", "0", REAL, "integer part as int64", kinds="f->i b->i", numpy="numpy.int64"),
         unary("to_bool", "x != 0", "0", REAL, "is x not zero?", kinds="f->b i->b", numpy="numpy.bool_"),
         # indices and guards
-        binary("wrap_index", f"{OUTSIDE} if x < -y or x >= y else (x + y if x < 0 else x)", ["0", "0"], [REAL, REAL], "index x of an axis of length y, counted from its start", kinds="ii->i", evaluate=_wrap_index),
-        binary("guard", "x == y or (x != x and y != y)", ["0", "0"], [REAL, REAL], "stops the sweep where x is not what it was when recorded", kinds="ff->b ii->b bb->b", evaluate=_agrees, effect=True),
+        binary(
+            "wrap_index",
+            f"{OUTSIDE} if x < -y or x >= y else (x + y if x < 0 else x)",
+            ["0", "0"],
+            [REAL, REAL],
+            "index x of an axis of length y, counted from its start",
+            kinds="ii->i",
+            evaluate=_wrap_index,
+        ),
+        binary(
+            "guard",
+            "x == y or (x != x and y != y)",
+            ["0", "0"],
+            [REAL, REAL],
+            "stops the sweep where x is not what it was when recorded",
+            kinds="ff->b ii->b bb->b",
+            evaluate=_agrees,
+            effect=True,
+        ),
     )
     for op in ops
 )

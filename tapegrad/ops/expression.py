@@ -1,6 +1,6 @@
 """The small language in which partials are written: arithmetic, comparisons, calls of ops, numbers.
 
-    parse("1 - z * z")  ->  subtract(1, multiply(z, z))
+parse("1 - z * z")  ->  subtract(1, multiply(z, z))
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def parse(text: str) -> Expression:
     return _convert(ast.parse(text, mode="eval").body, text)
 
 
-def _convert(tree: ast.expr, text: str) -> Expression:
+def _convert(tree: ast.expr, text: str) -> Expression:  # noqa: PLR0911 - one return a form
     match tree:
         case ast.Name(name):
             return Name(name)

@@ -12,7 +12,13 @@ from tapegrad.ops.row import ArrayType, Attribute, Case, Op
 if TYPE_CHECKING:
     from tapegrad.ops.builder import Builder, Contribution
 
-_CASES: Final = (Case(((3, 4),), (0,)), Case(((3, 4),), (1,)), Case(((2, 3, 4),), (0, 2)), Case(((5,),), (0,)), Case(((),), ()))
+_CASES: Final = (
+    Case(((3, 4),), (0,)),
+    Case(((3, 4),), (1,)),
+    Case(((2, 3, 4),), (0, 2)),
+    Case(((5,),), (0,)),
+    Case(((),), ()),
+)
 _EMPTY: Final = (Case(((0, 3),), (0,)), Case(((2, 0),), (0, 1)))
 
 

@@ -18,13 +18,13 @@ _INDEX: Final = np.array([[2, 0, -1], [1, 2, 2]])
 def _gather_type(attribute: Attribute, types: Sequence[ArrayType]) -> ArrayType:
     (axis,) = attribute
     x, index = types
-    return ArrayType(x.shape[:axis] + index.shape + x.shape[axis + 1 :], x.kind)
+    return ArrayType((*x.shape[:axis], *index.shape, *x.shape[axis + 1 :]), x.kind)
 
 
 def _scatter_type(attribute: Attribute, types: Sequence[ArrayType]) -> ArrayType:
     axis, length = attribute
     x, index = types
-    return ArrayType(x.shape[:axis] + (length,) + x.shape[axis + len(index.shape) :], x.kind)
+    return ArrayType((*x.shape[:axis], length, *x.shape[axis + len(index.shape) :]), x.kind)
 
 
 def _scatter_add(attribute: Attribute, acc: Any, x: Any, index: Any) -> Any:
@@ -36,7 +36,7 @@ def _scatter_add(attribute: Attribute, acc: Any, x: Any, index: Any) -> Any:
 def _scatter(attribute: Attribute, x: Any, index: Any) -> Any:
     axis, length = attribute
     x = np.asarray(x)
-    shape = x.shape[:axis] + (length,) + x.shape[axis + np.ndim(index) :]
+    shape = (*x.shape[:axis], length, *x.shape[axis + np.ndim(index) :])
     return _scatter_add((axis,), np.zeros(shape, x.dtype), x, index)
 
 
@@ -73,7 +73,9 @@ def _scatter_add_tangent(b: Builder, k: int) -> Contribution:
 
 
 def _selection(name: str, operands: str, doc: str, **fields: Any) -> Op:
-    return Op(name=name, operands=tuple(operands.split()), kinds="", result_kind="", doc=doc, differentiable=True, **fields)
+    return Op(
+        name=name, operands=tuple(operands.split()), kinds="", result_kind="", doc=doc, differentiable=True, **fields
+    )
 
 
 ROWS: Final[tuple[Op, ...]] = (

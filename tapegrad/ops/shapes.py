@@ -133,7 +133,9 @@ def _concatenate_tangent(b: Builder, k: int) -> Contribution:
 
 
 def _structural(name: str, operands: str, doc: str, **fields: Any) -> Op:
-    return Op(name=name, operands=tuple(operands.split()), kinds="", result_kind="", doc=doc, differentiable=True, **fields)
+    return Op(
+        name=name, operands=tuple(operands.split()), kinds="", result_kind="", doc=doc, differentiable=True, **fields
+    )
 
 
 ROWS: Final[tuple[Op, ...]] = (

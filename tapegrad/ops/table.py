@@ -21,7 +21,9 @@ def _no_type(*_: Any) -> ArrayType:
 
 
 def _leaf(name: str, doc: str) -> Op:
-    return Op(name=name, operands=(), kinds="", result_kind="", doc=doc, evaluate=_no_value, result_type=_no_type, leaf=True)
+    return Op(
+        name=name, operands=(), kinds="", result_kind="", doc=doc, evaluate=_no_value, result_type=_no_type, leaf=True
+    )
 
 
 OPS: Final[tuple[Op, ...]] = (
@@ -40,7 +42,10 @@ CONSTANT: Final = OPCODES["constant"]
 GUARDS: Final = frozenset(code for code, op in enumerate(OPS) if op.effect)
 
 ELEMENTWISE_KINDS: Final = MappingProxyType(
-    {name: MappingProxyType({op.kinds: code for code, op in enumerate(OPS) if op.name == name and op.elementwise}) for name in dict.fromkeys(op.name for op in OPS if op.elementwise)}
+    {
+        name: MappingProxyType({op.kinds: code for code, op in enumerate(OPS) if op.name == name and op.elementwise})
+        for name in dict.fromkeys(op.name for op in OPS if op.elementwise)
+    }
 )
 
 

@@ -1,0 +1,1 @@
+"""Tape -> Tape: fold constants, share common subexpressions, orient products, drop the dead."""

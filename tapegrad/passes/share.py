@@ -19,7 +19,7 @@ _IDENTITY: Final = ("reshape", "broadcast_to")  # nothing where the type stays
 
 
 @compiled
-def _share(
+def _share(  # noqa: C901, PLR0912 - one compiled loop
     opcodes: Any, attributes: Any, types: Any, starts: Any, operands: Any, one: Any, rules: Any, stands: Any, table: Any
 ) -> None:
     """`stands[i]` becomes the slot that stands for slot i; `operands` are rewritten to such slots.

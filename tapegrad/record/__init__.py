@@ -1,0 +1,1 @@
+"""f -> Tape: Variables under NumPy functions and operators append instructions."""

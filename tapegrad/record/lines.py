@@ -6,6 +6,7 @@ import importlib.util
 import os
 import sys
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import CodeType, FrameType
 from typing import Final
 
@@ -13,7 +14,7 @@ from typing import Final
 def _folder(package: str) -> str:
     spec = importlib.util.find_spec(package)
     locations = spec.submodule_search_locations if spec is not None else None
-    return os.path.join(next(iter(locations or ["?"])), "")
+    return str(Path(next(iter(locations or ["?"])))) + os.sep
 
 
 # Frames of these are not the user's.

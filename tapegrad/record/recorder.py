@@ -202,9 +202,7 @@ class Recorder:
                 return tuple(self.cast(v, w) for v, w in zip(values, wanted, strict=True))
         return tuple(self.cast(v, w) for v, w in zip(values, next(iter(known)), strict=True))
 
-    def _elementwise_rule(
-        self, name: str, values: tuple[Variable, ...]
-    ) -> tuple[int, int, type[Variable], bool]:
+    def _elementwise_rule(self, name: str, values: tuple[Variable, ...]) -> tuple[int, int, type[Variable], bool]:
         opcode = find(name, "".join(v._kind for v in values))
         result = self._result_type(opcode, (), values)
         return opcode, self.types(result), self._form(result), OPS[opcode].differentiable
@@ -227,7 +225,7 @@ class Recorder:
             self._check(v)
         slots = [v._slot for v in values]
         slot = self._append(opcode, self._attributes(attribute), type_id, slots, self._lines.current())
-        return self._variable(slot, active=smooth and any([v._active for v in values]))
+        return self._variable(slot, active=smooth and any(v._active for v in values))
 
     def _result_type(self, opcode: int, attribute: Attribute, values: tuple[Variable, ...]) -> ArrayType:
         op = OPS[opcode]
@@ -235,9 +233,7 @@ class Recorder:
             return op.result_type(attribute, [self.types.items[v._type] for v in values])
         except ShapeError as error:
             wanted = "shapes that broadcast" if op.elementwise else "shapes that fit"
-            raise ShapeError(
-                describe(op.name, found=f"shapes {error}", wanted=wanted, line=self.line())
-            ) from None
+            raise ShapeError(describe(op.name, found=f"shapes {error}", wanted=wanted, line=self.line())) from None
 
     def _append(self, opcode: int, attribute: int, type_id: int, operands: Any, line: int) -> int:
         slot = self._count
@@ -320,7 +316,9 @@ class Recorder:
                 )
             )
         if v.size != 1:
-            raise ShapeError(describe(f"{_CAST[kind][3:]}()", found=f"shape {v.shape}", wanted="one element", line=self.line()))
+            raise ShapeError(
+                describe(f"{_CAST[kind][3:]}()", found=f"shape {v.shape}", wanted="one element", line=self.line())
+            )
         return self.guard(self.apply("reshape", (), v) if v.shape else v, kind)
 
     # --- the end

@@ -68,7 +68,9 @@ def _visit(function: Any, found: dict[tuple[int, str], tuple[Any, str, Any, Any]
             _add(scope, name, scope[name], found, seen)
 
 
-def _add(where: Any, name: str, value: Any, found: dict[tuple[int, str], tuple[Any, str, Any, Any]], seen: set[int]) -> None:
+def _add(
+    where: Any, name: str, value: Any, found: dict[tuple[int, str], tuple[Any, str, Any, Any]], seen: set[int]
+) -> None:
     found[id(where), name] = (where, name, value, _items(value))
     _visit(value, found, seen)
 
@@ -93,4 +95,6 @@ def _same_items(value: Any, items: list[Any]) -> bool:
     now = _items(value)
     if now is None or len(now) != len(items):
         return False
-    return all(a is b or (type(a) is type(b) and isinstance(a, _PLAIN) and a == b) for a, b in zip(now, items, strict=True))
+    return all(
+        a is b or (type(a) is type(b) and isinstance(a, _PLAIN) and a == b) for a, b in zip(now, items, strict=True)
+    )

@@ -137,10 +137,10 @@ class Variable:
     def __ge__(self, other: Any) -> Variable:
         return self._recorder.elementwise("greater_equal", self, other)
 
-    def __eq__(self, other: Any) -> Variable:  # type: ignore[override]
+    def __eq__(self, other: object) -> Variable:  # type: ignore[override]
         return self._recorder.elementwise("equal", self, other)
 
-    def __ne__(self, other: Any) -> Variable:  # type: ignore[override]
+    def __ne__(self, other: object) -> Variable:  # type: ignore[override]
         return self._recorder.elementwise("not_equal", self, other)
 
     def __and__(self, other: Any) -> Variable:
@@ -204,7 +204,7 @@ class Variable:
             )
         self._refuse(
             "conversion to an array",
-            "a Variable, which has no values yet (np.array, np.asarray, np.full and assignment into an array ask for them)",
+            "a Variable, which has no values yet (np.array, np.full, assignment into an array ask for them)",
             "tapegrad.numpy, whose array, asarray, full, stack ... record: import tapegrad.numpy as np",
         )
 
@@ -296,11 +296,11 @@ class Variable:
         """`numpy.dot`."""
         return self._call(np.dot, other)
 
-    def clip(self, min: Any = None, max: Any = None) -> Variable:
+    def clip(self, min: Any = None, max: Any = None) -> Variable:  # noqa: A002 - the names of NumPy
         """Limited to an interval."""
         return self._call(np.clip, min, max)
 
-    def copy(self, order: str = "C") -> Variable:
+    def copy(self, order: str = "C") -> Variable:  # noqa: ARG002 - the signature of NumPy
         """The same values: a Variable never changes, so it is its own copy."""
         return self
 

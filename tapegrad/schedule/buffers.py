@@ -109,7 +109,16 @@ def _share_buffers(
 
 @compiled
 def _allocate(
-    begin: Any, order: Any, end: Any, klass: Any, wanted: Any, class_bytes: Any, place: Any, heads: Any, link: Any, cell: Any
+    begin: Any,
+    order: Any,
+    end: Any,
+    klass: Any,
+    wanted: Any,
+    class_bytes: Any,
+    place: Any,
+    heads: Any,
+    link: Any,
+    cell: Any,
 ) -> Any:
     """Offsets by first fit from free lists of size classes; returns the bytes used by cells and by arrays.
 

@@ -42,7 +42,7 @@ class Code:
 
 
 @compiled
-def _emit(
+def _emit(  # noqa: C901, PLR0912, PLR0915 - one compiled loop
     form: Any,
     signature: Any,
     starts: Any,
@@ -82,7 +82,7 @@ def _emit(
     for i in range(len(form)):
         kind = form[i]
         s = signature[i]
-        if kind == 2 or kind == 3:
+        if kind in (2, 3):
             if open_kind != 1:
                 if open_kind == 0:
                     segments[segment - 1, 2] = words
@@ -277,4 +277,3 @@ def _with_copies(code: Code, tape: Tape, placement: Placement, first_output: int
         np.concatenate([code.record_at, np.array(at, np.int64)]),
         np.concatenate([code.record_origin, np.full(len(at), len(tape) - 1, np.int32)]),
     )
-

@@ -211,7 +211,7 @@ class Layouts:
         own = contiguous(t.shape)
         return self._move("COPY", t, (own, own), (0, 0), unless_in_place=unless_in_place)
 
-    def _records(
+    def _records(  # noqa: C901, PLR0912 - one case a row
         self, op: Op, attribute: Attribute, types: Sequence[ArrayType], result: ArrayType
     ) -> list[Record]:
         own = contiguous(result.shape)
@@ -306,4 +306,3 @@ class Layouts:
 def _four(values: Sequence[int], missing: int) -> tuple[int, int, int, int]:
     padded = [*values, *[missing] * (4 - len(values))]
     return (padded[0], padded[1], padded[2], padded[3])
-

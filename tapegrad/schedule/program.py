@@ -134,4 +134,3 @@ def schedule(tape: Tape) -> Program:
         poison=poison,
         bounds=bounds,
     )
-

@@ -75,7 +75,7 @@ class Runner:
             bases[first + k], extents[first + k] = address(value), value.nbytes
         if program.poison:
             workspace.arena[len(program.image) :] = _POISON
-        status = _kernel()(address(workspace.control), dtype.type(1))
+        status = _kernel()(workspace.control_address, dtype.type(1))
         if status == WORDS["OK"]:
             return outputs
         return self._failure(workspace, status)

@@ -28,11 +28,13 @@ class Workspace:
     Attributes:
         arena: uint8[], aligned; the scalar constants first.
         control, bases, extents: int64[], read by the kernel through their addresses.
+        control_address: where the control block is.
         kept: arrays that must live as long as their addresses are in use.
     """
 
     arena: Any
     control: Any
+    control_address: int
     bases: Any
     extents: Any
     kept: tuple[Any, ...]
@@ -71,4 +73,4 @@ class Workspace:
             control[WORDS[name]] = address(array)
         control[WORDS["SEGMENT_COUNT"]] = len(code.segments)
         control[WORDS["CHECK"]] = program.bounds
-        return cls(arena, control, bases, extents, (memory, program, *arrays.values()))
+        return cls(arena, control, address(control), bases, extents, (memory, program, *arrays.values()))
