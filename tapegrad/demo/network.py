@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 
@@ -31,7 +31,7 @@ def scores(params: Parameters, images: Floats) -> Floats:
     return hidden @ params["w2"] + params["b2"]
 
 
-def cross_entropy(params: Parameters, images: Floats, labels: Ints) -> Floats:
+def cross_entropy(params: Parameters, images: Floats, labels: Ints) -> Any:
     """Mean of -log of the probability that the network gives to the right class."""
     raw = scores(params, images)
     shifted = raw - np.max(raw, axis=1, keepdims=True)
@@ -39,7 +39,7 @@ def cross_entropy(params: Parameters, images: Floats, labels: Ints) -> Floats:
     return np.mean(np.log(np.sum(np.exp(shifted), axis=1)) - right)
 
 
-def loss(params: Parameters, images: Floats, labels: Ints) -> Floats:
+def loss(params: Parameters, images: Floats, labels: Ints) -> Any:
     """What is made small: the cross-entropy, and a little of the squares of the weights."""
     squares = np.sum(params["w1"] ** 2) + np.sum(params["w2"] ** 2)
     return cross_entropy(params, images, labels) + DECAY / 2 * squares
@@ -47,4 +47,5 @@ def loss(params: Parameters, images: Floats, labels: Ints) -> Floats:
 
 def guesses(params: Parameters, images: Floats) -> Ints:
     """The class of the largest score of each image."""
-    return np.argmax(scores(params, images), axis=1)
+    found: Ints = np.argmax(scores(params, images), axis=1)
+    return found

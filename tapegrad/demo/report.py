@@ -6,15 +6,15 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
 from tapegrad.demo.digits import SIDE, Digits, Ints
 from tapegrad.demo.training import History
 
 _ROWS, _COLUMNS = 6, 12
-_CELL: Final = SIDE + 12  # pixels of a digit, with room for what is written under it
+_CELL: Final = SIDE + 14  # pixels of a digit, with room for what is written under it
 _BLUE, _DARK, _LIGHT, _RED = "#1f6fb5", "#333333", "#c9c9c9", "#d01c2f"
 
 
@@ -37,7 +37,6 @@ def span(seconds: float) -> str:
 def draw(path: Path, history: History, held_out: Digits, guessed: Ints) -> None:
     """Write the picture: the loss on the way, and the first held-out digits with what they were taken for."""
     figure = Figure(figsize=(12.8, 4.9), dpi=120, layout="constrained")
-    FigureCanvasAgg(figure)
     left, right = figure.subplots(1, 2, width_ratios=(1, 1.75))
     _draw_losses(left, history)
     _draw_digits(right, held_out, guessed)
@@ -48,10 +47,15 @@ def _draw_losses(axes: Any, history: History) -> None:
     """The loss of every batch, its mean in each epoch, and the loss of the held-out digits."""
     epochs = np.arange(1, len(history.train) + 1)
     batches = (np.arange(len(history.steps)) + 0.5) * len(epochs) / len(history.steps)
-    axes.plot(batches, history.steps, color=_LIGHT, linewidth=0.8, label="each batch")
-    axes.plot(epochs - 0.5, history.train, color=_DARK, linewidth=2, label="training, mean of an epoch")
-    axes.plot(epochs, history.held_out, color=_BLUE, linewidth=2, marker="o", markersize=3.5, label="held out")
-    axes.set(xlabel="epoch", xlim=(0, len(epochs)), ylim=(0, None))
+    axes.plot(batches, history.steps, color=_LIGHT, linewidth=0.8, label="training digits, each batch")
+    axes.plot(epochs - 0.5, history.train, color=_DARK, linewidth=2, label="training digits, mean of each epoch")
+    axes.plot(epochs, history.held_out, color=_BLUE, linewidth=2, marker="o", markersize=3.5, label="held-out digits")
+    axes.set(xlabel="epoch", xlim=(0, len(epochs)), yscale="log")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.yaxis.set_minor_locator(NullLocator())
+    axes.grid(axis="y", color=_LIGHT, linewidth=0.6)
     axes.set_title("Loss", loc="left", fontweight="bold")
     axes.legend(frameon=False)
     axes.spines[["top", "right"]].set_visible(False)
@@ -65,14 +69,16 @@ def _draw_digits(axes: Any, held_out: Digits, guessed: Ints) -> None:
         top, left = k // _COLUMNS * _CELL, k % _COLUMNS * _CELL
         sheet[top : top + SIDE, left : left + SIDE] = image.reshape(SIDE, SIDE)
         guess, label = int(guessed[k]), int(held_out.labels[k])
-        text, color, weight = (f"{guess}", _DARK, "normal") if guess == label else (f"{guess}, is {label}", _RED, "bold")
-        axes.text(left + SIDE / 2, top + SIDE + 5, text, color=color, weight=weight, ha="center", va="center", size=9)
-        if guess != label:
+        wrong = guess != label
+        text, color = (f"{guess}, is {label}", _RED) if wrong else (f"{guess}", _DARK)
+        weight = "bold" if wrong else "normal"
+        axes.text(left + SIDE / 2, top + SIDE + 6, text, color=color, weight=weight, ha="center", va="center", size=9)
+        if wrong:
             frame = Rectangle((left - 1.5, top - 1.5), SIDE + 2, SIDE + 2, fill=False, color=_RED, linewidth=1.8)
             axes.add_patch(frame)
     axes.imshow(sheet, cmap="gray_r", vmin=0, vmax=1, interpolation="nearest")
     axes.set(xlim=(-4, _COLUMNS * _CELL - (_CELL - SIDE) + 4), ylim=(_ROWS * _CELL - 3, -4))
     right = int((guessed == held_out.labels).sum())
-    title = f"{right} of {len(held_out):,} held-out digits are read right; the first {shown}"
+    title = f"{right} of {len(held_out):,} held-out digits read right; the first {shown} of them, mistakes in red"
     axes.set_title(title, loc="left", fontweight="bold")
     axes.axis("off")

@@ -38,13 +38,14 @@ def run(epochs: int, batch: int, seed: int, out: Path) -> None:
 
 
 def check(params: Parameters, batch: Digits, rng: np.random.Generator) -> Comparison:
-    """Record the loss, say what was recorded, and compare its first gradient with finite differences."""
+    """Compute a first gradient, say what was recorded, and compare the gradient with finite differences."""
     arguments = (params, batch.images, batch.labels)
-    tape = tg.record(network.loss, *arguments)
-    print(f"recorded: {len(tape)} instructions, {tape.nbytes:,} bytes")
+    print("first gradient, which compiles the kernels once for an installation: ", end="", flush=True)
     began = perf_counter()
     _, gradient = tg.value_and_grad(network.loss)(*arguments)
-    print(f"first gradient: after {span(perf_counter() - began)}, with the kernels compiled or loaded")
+    print(span(perf_counter() - began))
+    tape = tg.record(network.loss, *arguments)
+    print(f"recorded: {len(tape)} instructions, {tape.nbytes:,} bytes")
     checked = compare(params, gradient, batch, CHECKED, rng)
     print(
         f"checked: {checked.entries} random entries against central finite differences, "

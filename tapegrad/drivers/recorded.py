@@ -133,6 +133,7 @@ class Recorded:
             # A fresh recording took these very branches; rounding in another order must not undo that.
             results = recording.runner(inputs, guarded=not fresh)
             if not isinstance(results, GuardFailure):
+                self._use(arguments.signature, recording)
                 return results, recording
             tried.append(recording)
             place = guard_place(recording.full, results.instruction)
@@ -147,10 +148,15 @@ class Recorded:
             if recording is None:
                 return self._record(arguments, kept), True
             self._check_captured(recording, kept)
-            if kept[-1] is not recording:
+            return recording, False
+
+    def _use(self, signature: Signature, recording: Recording) -> None:
+        """Let a recording that fitted be the first to be tried and the last to be dropped."""
+        with self.lock:
+            kept = self.recordings.get(signature, [])
+            if kept and kept[-1] is not recording and recording in kept:
                 kept.remove(recording)
                 kept.append(recording)
-            return recording, False
 
     def _kept(self, signature: Signature) -> list[Recording]:
         """The recordings of a signature, which becomes the one used last."""

@@ -245,7 +245,8 @@ ROWS: Final[tuple[Op, ...]] = tuple(
             ["", "-x * zeta(x + 1, y)"],
             [(2.0, 4.0), POSITIVE],
             "Hurwitz zeta function; no rule for x",
-            loop="scipy.special.zeta",
+            numpy="scipy.special.zeta",
+            loop="scipy.special._ufuncs._zeta",
         ),
         # choices: ties share equally
         binary(
@@ -289,10 +290,11 @@ ROWS: Final[tuple[Op, ...]] = tuple(
         binary(
             "masked_multiply",
             "0.0 if x == 0.0 else x * y",
-            ["y", "x"],
+            ["masked_multiply(g, y)", "masked_multiply(x, g)"],
             [REAL, REAL],
             "x * y, and 0 where x is 0 whatever y is",
             evaluate=_masked_multiply,
+            selects=True,
         ),
         # steps
         unary("floor", "np.floor(x)", "0", REAL, "largest integer not above x", loop="numpy.floor"),

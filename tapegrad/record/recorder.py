@@ -319,7 +319,10 @@ class Recorder:
             raise ShapeError(
                 describe(f"{_CAST[kind][3:]}()", found=f"shape {v.shape}", wanted="one element", line=self.line())
             )
-        return self.guard(self.apply("reshape", (), v) if v.shape else v, kind)
+        scalar = self.apply("reshape", (), v) if v.shape else v
+        if kind == INT and v._kind == FLOAT:
+            int(self.value(scalar._slot).item())  # nan and infinities have none: Python's own error
+        return self.guard(scalar, kind)
 
     # --- the end
 

@@ -194,7 +194,9 @@ def place(
     leaves = np.flatnonzero(form == leaf)
     base[buffer[leaves]] = leaf_base[leaves]
     where[buffer[leaves]] = leaf_offset[leaves]
-    copied = _place_outputs(dependents, first_output, buffer, within, nbytes, size, scalar, owned, base)
+    pinned = np.zeros(count, np.bool_)
+    pinned[buffer[np.flatnonzero(scalar)]] = True  # the scalar machine reaches the arena alone
+    copied = _place_outputs(dependents, first_output, buffer, within, nbytes, size, pinned, owned, base)
     _, arena = _place_in_arena(begin, end, owned, size, where, image)
     return Placement(
         base[buffer],
@@ -217,7 +219,7 @@ def _place_outputs(
     within: Any,
     nbytes: Any,
     size: Any,
-    scalar: Any,
+    pinned: Any,
     owned: Any,
     base: Any,
 ) -> tuple[int, ...]:
@@ -225,7 +227,7 @@ def _place_outputs(
     copied = []
     for k, slot in enumerate(dependents):
         b = buffer[slot]
-        if owned[b] and within[slot] == 0 and size[b] == nbytes[slot] and not scalar[slot]:
+        if owned[b] and within[slot] == 0 and size[b] == nbytes[slot] and not pinned[b]:
             base[b] = first_output + k
             owned[b] = False
         else:

@@ -258,8 +258,8 @@ class Layouts:
     def _reduce(self, name: str, axes: Attribute, source: ArrayType, result: ArrayType) -> list[Record]:
         start: float = 0
         if name != "sum":
-            limit = np.inf if source.kind == FLOAT else np.iinfo(np.int64).max
-            start = limit if name == "min" else -limit
+            low, high = (-np.inf, np.inf) if source.kind == FLOAT else (np.iinfo(np.int64).min, np.iinfo(np.int64).max)
+            start = high if name == "min" else low
         records = [self.fill(result, start)] if result.size else []
         kept = iter(contiguous(result.shape))
         strides = tuple(0 if a in axes else next(kept) for a in range(len(source.shape)))

@@ -12,7 +12,7 @@ from numba.extending import intrinsic
 
 from tapegrad.jit import kernel, reduction
 
-DIGEST = "df6622d5c1a2cc45"
+DIGEST = "b091600a1fbf3d22"
 SEGMENTS = 0
 SEGMENT_COUNT = 1
 RECORDS = 2
@@ -196,8 +196,8 @@ def resolve(bases, packed):
     """The address that a packed (base, byte offset) stands for."""
     return bases[packed >> 48] + (packed & 0xFFFFFFFFFFFF)
 
-
 # --- moves: Copies, fills, accumulating copies, gathers and scatters.
+
 
 
 @kernel
@@ -288,8 +288,8 @@ def scatter_add(o, x, index, before, m, after, length, one):
                 po[to + q] += px[at + q]
     return -1
 
-
 # --- reductions: Reductions over an inner stretch of n elements: into one element (so = 0), or element by element.
+
 
 
 @reduction
@@ -370,8 +370,8 @@ def reduce_ints(which, o, a, n, so, sa):
         else:
             po[i * so] = min(m, x)
 
-
 # --- products: Matrix products by BLAS, called by address; vectors and small ones by loops.
+
 
 
 @reduction
@@ -408,7 +408,9 @@ def matvec(gemv, scratch, matrix, vector, o, rows, columns, transposed, add, one
     letter[0] = 78 if transposed else 84  # C order is Fortran's transpose: N, T
     at = scratch
     size = width(one)
-    call11(gemv, at + 64, at, at + 4, at + 32, matrix, at + 8, vector, at + 12, at + 32 + size, o, at + 12)
+    call11(
+        gemv, at + 64, at, at + 4, at + 32, matrix, at + 8, vector, at + 12, at + 32 + size, o, at + 12
+    )
 
 
 @kernel
@@ -446,24 +448,12 @@ def matmul(functions, scratch, o, a, b, m, n, k, ta, tb, add, one):
         letter[0], letter[1] = 84 if tb else 78, 84 if ta else 78
         s = scratch
         call13(
-            functions[0],
-            s + 64,
-            s + 65,
-            s,
-            s + 4,
-            s + 8,
-            s + 32,
-            b,
-            s + 12,
-            a,
-            s + 16,
-            s + 32 + width(one),
-            o,
-            s,
+            functions[0], s + 64, s + 65, s, s + 4, s + 8, s + 32, b, s + 12, a, s + 16,
+            s + 32 + width(one), o, s,
         )
 
-
 # --- machine: The two machines - runs of scalar instructions, array instructions - and the sweep that drives them.
+
 
 
 @kernel
@@ -518,7 +508,7 @@ def run_scalars(control, first, last, one):
         elif op == 25:
             x = F[u]
             y = F[v]
-            F[o] = x**y
+            F[o] = x ** y
         elif op == 30:
             x = F[u]
             F[o] = -x

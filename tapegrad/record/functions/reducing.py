@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -24,7 +25,7 @@ from tapegrad.record.functions.common import (
 )
 from tapegrad.record.variable import Variable
 
-# Some of these have the names of Python's own, as in NumPy; `builtins` aren't needed here.
+# Some of these hide Python's own, which this module does without, and bear NumPy's names instead.
 
 
 def sum(  # noqa: A001
@@ -160,7 +161,7 @@ def _extreme(op: str, a: Any, axis: Any, out: Any, keepdims: Any, initial: Any, 
     if 0 in (v.shape[k] for k in axes):
         wanted = "one element or more along each axis that is reduced: an empty one has no extreme"
         raise ShapeError(describe(op, found=f"shape {v.shape}", wanted=wanted, line=r.line()))
-    return r.cast(_reduced(op, _counted(v), axes, given(keepdims)), v._kind)
+    return r.cast(_reduced(op, _counted(v), axes, given(keepdims)), v._kind) if axes else v
 
 
 def _truth(operation: str, op: str, a: Any, axis: Any, out: Any, keepdims: Any, where: Any) -> Variable:
@@ -218,7 +219,7 @@ def _min_reduce(
     return min(v, axis, None, keepdims, initial, where)
 
 
-TABLE: Final = MappingProxyType(
+TABLE: Final[Mapping[Any, Callable[..., Any]]] = MappingProxyType(
     {
         np.sum: sum,
         np.mean: mean,

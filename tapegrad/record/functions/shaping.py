@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -35,7 +35,7 @@ def reshape(a: Any, /, shape: Any, order: str = "C", *, copy: Any = None) -> Var
     """`numpy.reshape`; a Variable never changes, so `copy` makes no difference."""
     v = operand(a)
     wanted = _target(v, lengths(shape))
-    if not _is_fortran(v, "reshape", order, "CFA"):
+    if not _is_fortran(v, "reshape", order, "CFA") or wanted == v.shape:
         return reshaped(v, wanted)
     return _reversed(reshaped(_reversed(v), wanted[::-1]))
 
@@ -198,7 +198,9 @@ def fliplr(m: Any) -> Variable:
 # --- joining
 
 
-def concatenate(arrays: Any, /, axis: Any = 0, out: Any = None, *, dtype: Any = None, casting: str = "same_kind") -> Variable:
+def concatenate(
+    arrays: Any, /, axis: Any = 0, out: Any = None, *, dtype: Any = None, casting: str = "same_kind"
+) -> Variable:
     """`numpy.concatenate`."""
     recorder = recorder_of(arrays, out)
     refuse("concatenate", recorder, out=out, dtype=dtype)
@@ -275,7 +277,7 @@ def _misfit(recorder: Recorder, operation: str, found: str, wanted: str) -> Shap
     return ShapeError(describe(operation, found=found, wanted=wanted, line=recorder.line()))
 
 
-TABLE: Final = MappingProxyType(
+TABLE: Final[Mapping[Any, Callable[..., Any]]] = MappingProxyType(
     {
         np.reshape: reshape,
         np.ravel: ravel,

@@ -1,0 +1,1 @@
+"""Benchmarks of tapegrad: `python -m benchmarks` measures and draws, `pytest benchmarks` watches for regressions."""

@@ -1,0 +1,28 @@
+"""What the numbers were measured on: the processor and the versions, nothing that names the host."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+from pathlib import Path
+
+
+def processor() -> str:
+    """The processor's model name."""
+    listing = Path("/proc/cpuinfo")
+    if listing.exists():
+        for line in listing.read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def describe() -> str:
+    """One line: processor, cores, system, Python and the libraries that matter."""
+    libraries = ", ".join(f"{name} {importlib.metadata.version(name.lower())}" for name in ("NumPy", "numba"))
+    cores = os.cpu_count() or 1
+    return (
+        f"{processor()} ({cores} core{'s' if cores > 1 else ''}), {platform.system()}, "
+        f"Python {platform.python_version()}, {libraries}"
+    )

@@ -1,0 +1,373 @@
+"""Indexing: what `x[index]` and `numpy.take` record.
+
+Integers, slices and new axes become one window and one reshape. Index arrays become one `gather`: the axes
+they select from are brought together and merged, and the arrays combined into positions along the merged
+axis. What is known while recording is checked at once; the kernel of `gather` checks what is not.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import reduce
+from math import prod
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tapegrad.errors import DtypeError, ElementIndexError, UnsupportedError, describe
+from tapegrad.ops.elementwise import OUTSIDE
+from tapegrad.ops.row import BOOL, INT, ArrayType
+from tapegrad.ops.table import OPCODES
+from tapegrad.record.functions.common import (
+    find_variable,
+    lift,
+    normalize_axis,
+    recorder_of,
+    refuse,
+    reshaped,
+    transposed,
+)
+from tapegrad.record.recorder import Recorder, unsupported
+from tapegrad.record.variable import Variable
+
+_SLICE: Final = OPCODES["slice"]
+_RESHAPE: Final = OPCODES["reshape"]
+# Strides that add up to no more can't make an int64 of the sentinel OUTSIDE wrap around.
+_STRIDES: Final = (1 << 62) // -OUTSIDE
+_WANTED: Final = "integers, slices, None, Ellipsis, or arrays of integers or constant booleans"
+
+
+class _Array(NamedTuple):
+    """An index array: a Variable, or a value known while recording (and its Variable, if it has one)."""
+
+    variable: Variable | None
+    value: NDArray[Any] | None
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        found: Any = self.variable if self.value is None else self.value
+        return tuple(found.shape)
+
+
+@dataclass(slots=True)
+class _Plan:
+    """An index taken apart.
+
+    `windows` has one (start, step, count) for each axis of x so far, `dropped` are the axes that integers
+    select from, `arrays` the index arrays and their axes, `shape` is that of the result without the index
+    arrays' axes. Those go to `place` in it, which follows `before` axes of x that are kept.
+    """
+
+    recorder: Recorder
+    x: Variable
+    windows: list[tuple[int, int, int]] = field(default_factory=list)
+    dropped: set[int] = field(default_factory=set)
+    arrays: list[tuple[int, _Array]] = field(default_factory=list)
+    shape: list[int] = field(default_factory=list)
+    flags: list[tuple[int, ...]] = field(default_factory=list)  # what 0-d booleans broadcast the arrays to
+    kept: int = 0
+    place: int = -1
+    before: int = 0
+    last: int = -1  # the entry that held the last integer or array
+
+    def add(self, position: int, entry: Any) -> None:
+        """Take the next entry of the index; Ellipsis has been given its length."""
+        if entry is None:
+            self.shape.append(1)
+        elif isinstance(entry, slice):
+            self._window(entry)
+        elif isinstance(entry, range):
+            for _ in entry:
+                self._window(slice(None))
+        else:
+            self._find_place(position)
+            self._select(entry)
+
+    def _window(self, entry: slice) -> None:
+        start, stop, step = entry.indices(self.x.shape[len(self.windows)])
+        count = len(range(start, stop, step))
+        self.windows.append((start, step, count) if count > 1 else (start, 1, 1) if count else (0, 1, 0))
+        self.shape.append(count)
+        self.kept += 1
+
+    def _find_place(self, position: int) -> None:
+        """NumPy's rule: the index arrays' axes stand where the arrays stood, or first if others part them."""
+        if self.place < 0:
+            self.place, self.before = len(self.shape), self.kept
+        elif position > self.last + 1:
+            self.place = self.before = 0
+        self.last = position
+
+    def _select(self, entry: int | _Array) -> None:
+        axis = len(self.windows)
+        if isinstance(entry, int):
+            n = self.x.shape[axis]
+            if not -n <= entry < n:
+                raise _outside(self.recorder, entry, axis, n)
+            self.windows.append((entry % n, 1, 1))
+            self.dropped.add(axis)
+        elif entry.value is not None and entry.value.dtype.kind == "b":
+            self._mask(axis, entry.value)
+        else:
+            self.windows.append((0, 1, self.x.shape[axis]))
+            self.arrays.append((axis, entry))
+
+    def _mask(self, axis: int, mask: NDArray[Any]) -> None:
+        if mask.ndim == 0:
+            self.flags.append((int(mask),))
+            return
+        lengths = self.x.shape[axis : axis + mask.ndim]
+        if any(m not in {0, n} for m, n in zip(mask.shape, lengths, strict=True)):  # NumPy lets an empty one pass
+            wanted = f"one of shape {lengths}, as the axes it selects from"
+            raise _wrong(self.recorder, f"a boolean mask of shape {mask.shape}", wanted)
+        for n, places in zip(lengths, np.nonzero(mask), strict=True):
+            self.arrays.append((len(self.windows), _Array(None, places)))
+            self.windows.append((0, 1, n))
+
+
+# --- errors
+
+
+def _wrong(recorder: Recorder, found: str, wanted: str) -> ElementIndexError:
+    return ElementIndexError(describe("indexing", found=found, wanted=wanted, line=recorder.line()))
+
+
+def _outside(recorder: Recorder, index: int, axis: int, n: int) -> ElementIndexError:
+    wanted = f"one from {-n} to {n - 1}, as axis {axis} has length {n}" if n else f"none, as axis {axis} has length 0"
+    return _wrong(recorder, f"index {index}", wanted)
+
+
+def _too_many(recorder: Recorder, shape: tuple[int, ...], used: int) -> ElementIndexError:
+    return _wrong(recorder, f"an index of {used} axes of shape {shape}", f"one of {len(shape)} axes at most")
+
+
+def _dtype(recorder: Recorder, found: str) -> DtypeError:
+    return DtypeError(describe("indexing", found=found, wanted=_WANTED, line=recorder.line()))
+
+
+# --- taking an index apart
+
+
+def _entry(recorder: Recorder, item: Any) -> Any:
+    """One item of an index as None, Ellipsis, a slice, an int or an index array."""
+    if item is None or item is Ellipsis or isinstance(item, (slice, int)):
+        return _Array(None, np.asarray(item)) if isinstance(item, bool) else item
+    if isinstance(item, (list, tuple)) and find_variable(item) is not None:
+        item = lift(recorder, item)
+    if isinstance(item, Variable):
+        return _Array(_integer(recorder, item), None)
+    try:
+        return operator.index(item)
+    except TypeError:
+        value = np.asarray(item)
+    if value.dtype.kind == "b":
+        if value is item and value.ndim:
+            recorder.constant(value)  # so that a change of the mask does not go unnoticed
+        return _Array(None, value)
+    if value.size == 0 and isinstance(item, (list, tuple)):
+        value = value.astype(np.int64)
+    if value.dtype.kind not in "iu":
+        found = f"dtype {value.dtype}" if value.ndim else f"type {type(item).__name__}"
+        raise _dtype(recorder, f"an index of {found}")
+    return _Array(recorder.constant(value) if value is item else None, value)
+
+
+def _integer(recorder: Recorder, v: Variable) -> Variable:
+    """The Variable, if it can be an index."""
+    recorder.lift(v)  # refuses a Variable of another recording
+    if v._kind == BOOL:
+        wanted = (
+            "indices known by number: the shape of the result would depend on values; "
+            "np.where(mask, x, other) keeps the shape, and a mask that is a plain array may select"
+        )
+        raise UnsupportedError(
+            describe("indexing", found=f"a boolean Variable of shape {v.shape}", wanted=wanted, line=recorder.line())
+        )
+    if v._kind != INT:
+        raise _dtype(recorder, f"a Variable of dtype {v.dtype}")
+    return v
+
+
+def _axes_used(entry: Any) -> int:
+    if entry is None or entry is Ellipsis:
+        return 0
+    if isinstance(entry, _Array) and entry.value is not None and entry.value.dtype.kind == "b":
+        return entry.value.ndim
+    return 1
+
+
+def _take_apart(x: Variable, index: Any) -> _Plan:
+    recorder = x._recorder
+    entries = [_entry(recorder, item) for item in (index if isinstance(index, tuple) else (index,))]
+    used = sum([_axes_used(e) for e in entries])
+    missing = x.ndim - used
+    if missing < 0:
+        raise _too_many(recorder, x.shape, used)
+    ellipses = sum([e is Ellipsis for e in entries])
+    if ellipses > 1:
+        raise _wrong(recorder, f"{ellipses} Ellipses", "one Ellipsis (...) at most")
+    if not ellipses:
+        entries.append(Ellipsis)
+    plan = _Plan(recorder, x)
+    for position, entry in enumerate(entries):
+        plan.add(position, range(missing) if entry is Ellipsis else entry)
+    return plan
+
+
+# --- index arrays
+
+
+def _check(recorder: Recorder, index: NDArray[Any], axis: int, n: int) -> None:
+    outside = (index < -n) | (index >= n)
+    if outside.any():
+        raise _outside(recorder, int(index[outside][0]), axis, n)
+
+
+def _positions(plan: _Plan) -> Variable:
+    """One index array, of the shape that all broadcast to, for the merged axes."""
+    recorder = plan.recorder
+    shapes = [array.shape for _, array in plan.arrays] + plan.flags
+    try:
+        shape = np.broadcast_shapes(*shapes)
+    except ValueError:
+        raise _wrong(recorder, f"index arrays of shapes {shapes}", "shapes that broadcast") from None
+    if 0 not in shape:  # else nothing is selected, and NumPy does not look either
+        for axis, array in plan.arrays:
+            if array.value is not None:
+                _check(recorder, array.value, axis, plan.x.shape[axis])
+    if len(plan.arrays) == 1:
+        variable, value = plan.arrays[0][1]
+        found = _fresh(recorder, value) if variable is None else variable
+    else:
+        found = _linear(recorder, [array for _, array in plan.arrays], [plan.x.shape[a] for a, _ in plan.arrays])
+    return found if found.shape == shape else recorder.apply("broadcast_to", shape, found)
+
+
+def _fresh(recorder: Recorder, value: Any) -> Variable:
+    """A constant of an array that nobody else holds: given as a view, so that it is not watched for changes."""
+    return recorder.constant(np.ascontiguousarray(value).data)
+
+
+def _linear(recorder: Recorder, arrays: Sequence[_Array], lengths: Sequence[int]) -> Variable:
+    """Index arrays of several axes as positions along those axes merged."""
+    strides = [prod(lengths[k + 1 :]) for k in range(len(lengths))]
+    known: Any = None
+    wrapped: list[Variable] = []
+    terms: list[Variable] = []
+    for (variable, value), n, stride in zip(arrays, lengths, strides, strict=True):
+        if value is not None:
+            part = np.where(value < 0, value + n, value).astype(np.int64) * stride
+            known = part if known is None else known + part
+            continue
+        wrapped.append(recorder.elementwise("wrap_index", variable, n))
+        terms.append(wrapped[-1] if stride == 1 else recorder.elementwise("multiply", wrapped[-1], stride))
+    if not terms:
+        return _fresh(recorder, known)
+    if known is not None:
+        terms.append(_fresh(recorder, known))
+    total = reduce(lambda a, b: recorder.elementwise("add", a, b), terms)
+    if sum(strides) <= _STRIDES:
+        return total
+    lowest = reduce(lambda a, b: recorder.elementwise("minimum", a, b), wrapped)
+    return recorder.elementwise("where", recorder.elementwise("less", lowest, 0), OUTSIDE, total)
+
+
+def _gather(plan: _Plan, y: Variable) -> tuple[Variable, tuple[int, ...]]:
+    """The axes of y that have index arrays, replaced by those arrays' axes; and the arrays' shape."""
+    recorder = plan.recorder
+    index = _positions(plan)
+    axes = [a for a in range(y.ndim) if a not in plan.dropped]
+    lengths = [y.shape[a] for a in axes]
+    chosen = [axes.index(a) for a, _ in plan.arrays]
+    first, count = chosen[0], len(chosen)
+    if chosen[-1] - first >= count:
+        order = chosen + [p for p in range(len(axes)) if p not in chosen]
+        y = transposed(reshaped(y, tuple(lengths)), tuple(order))
+        lengths, first = [lengths[p] for p in order], 0
+    merged = prod(lengths[first : first + count])
+    y = reshaped(y, (*lengths[:first], merged, *lengths[first + count :]))
+    y = recorder.apply("gather", (first,), y, index)
+    order = list(range(y.ndim))
+    moved = order[first : first + index.ndim]
+    del order[first : first + index.ndim]
+    order[plan.before : plan.before] = moved
+    return transposed(y, tuple(order)), index.shape
+
+
+# --- the functions
+
+
+def getitem(x: Variable, index: Any) -> Variable:
+    """`x[index]`, as NumPy's basic indexing and its indexing by arrays do it."""
+    if type(index) is int:
+        return _item(x, (index,))
+    if type(index) is tuple and set(map(type, index)) == {int}:
+        return _item(x, index)
+    plan = _take_apart(x, index)
+    recorder = plan.recorder
+    y, shape = x, tuple(plan.shape)
+    if plan.windows != [(0, 1, n) for n in x.shape]:
+        y = recorder.apply("slice", tuple(plan.windows), x)
+    if plan.arrays:
+        y, selected = _gather(plan, y)
+        shape = (*shape[: plan.place], *selected, *shape[plan.place :])
+    elif plan.flags:
+        y = reshaped(y, (*shape[: plan.place], 1, *shape[plan.place :]))
+        if (0,) in plan.flags:
+            windows = tuple((0, 1, 0 if a == plan.place else n) for a, n in enumerate(y.shape))
+            y = recorder.apply("slice", windows, y)
+        shape = y.shape
+    return reshaped(y, shape)
+
+
+def _item(x: Variable, index: tuple[int, ...]) -> Variable:
+    """x[i], x[i, j]: what loops over scalars do most, so it is written into the recording directly."""
+    recorder = x._recorder
+    recorder._check(x)
+    shape, used = x.shape, len(index)
+    if used > len(shape):
+        raise _too_many(recorder, shape, used)
+    windows = [(0, 1, m) for m in shape]
+    for axis, i in enumerate(index):
+        n = shape[axis]
+        if not -n <= i < n:
+            raise _outside(recorder, i, axis, n)
+        windows[axis] = (i + n if i < 0 else i, 1, 1)
+    rest = shape[used:]
+    key = ("x[i]", x._type, used)
+    rule = recorder._rules.get(key)
+    if rule is None:
+        types = [recorder.types(ArrayType((1,) * k + rest, x._kind)) for k in (used, 0)]
+        rule = recorder._rules[key] = (types[0], types[1], recorder._form(ArrayType(rest)), True)
+    line, slot = recorder._lines.current(), x._slot
+    if shape[:used] != (1,) * used:
+        slot = recorder._append(_SLICE, recorder._attributes(tuple(windows)), rule[0], (slot,), line)
+    out = rule[2].__new__(rule[2])
+    out._recorder, out._type, out._active = recorder, rule[1], x._active
+    out._slot = recorder._append(_RESHAPE, recorder._attributes(rest), rule[1], (slot,), line)
+    return out
+
+
+def take(a: Any, indices: Any, axis: Any = None, out: Any = None, mode: str = "raise") -> Variable:
+    """`numpy.take`: elements along an axis at integer indices."""
+    recorder = recorder_of(a, indices)
+    refuse("take", recorder, out=out)
+    if mode != "raise":
+        raise unsupported("take", f"mode={mode!r}", 'mode="raise"', recorder)
+    x = lift(recorder, a)
+    if axis is None or not x.shape:
+        x, axis = reshaped(x, (x.size,)), 0
+    place = normalize_axis(axis, x.ndim, "take", recorder)
+    index = indices if find_variable(indices) is not None else np.asarray(indices)
+    if isinstance(index, np.ndarray) and index.dtype.kind == "b":
+        index = recorder.cast(recorder.lift(index), INT)  # to `take` False is 0 and True is 1
+    elif isinstance(index, np.ndarray) and index.size == 0:
+        index = index.astype(np.int64)
+    return getitem(x, (*[slice(None)] * place, index))
+
+
+TABLE: Final = MappingProxyType({operator.getitem: getitem, np.take: take})

@@ -1,0 +1,99 @@
+"""What every row is compared with: the same function in JAX, written without a look at the row."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import jax
+import jax.numpy as jnp
+import jax.scipy.special as special
+import numpy as np
+
+from tapegrad.ops.table import OPS
+
+jax.config.update("jax_enable_x64", True)
+
+Reference = Callable[..., Any]
+
+
+def _named(module: Any, name: str) -> Reference:
+    function = getattr(module, name)
+    return lambda _, *operands: function(*operands)
+
+
+def _indices(windows: Any) -> Any:
+    """Open mesh of the places that a window selects."""
+    return np.ix_(*(start + step * np.arange(count) for start, step, count in windows))
+
+
+def _pad(attribute: Any, x: Any) -> Any:
+    shape, windows = attribute
+    return jnp.zeros(shape, x.dtype).at[_indices(windows)].set(x) if shape else x
+
+
+def _gather(attribute: Any, x: Any, index: Any) -> Any:
+    return x[(slice(None),) * attribute[0] + (index,)]
+
+
+def _scatter_add(attribute: Any, acc: Any, x: Any, index: Any) -> Any:
+    return acc.at[(slice(None),) * attribute[0] + (index,)].add(x)
+
+
+def _scatter(attribute: Any, x: Any, index: Any) -> Any:
+    axis, length = attribute
+    shape = x.shape[:axis] + (length,) + x.shape[axis + index.ndim :]
+    return _scatter_add((axis,), jnp.zeros(shape, x.dtype), x, index)
+
+
+def _matmul(attribute: Any, a: Any, b: Any) -> Any:
+    a = jnp.swapaxes(a, -1, -2) if attribute[0] else a
+    b = jnp.swapaxes(b, -1, -2) if attribute[1] else b
+    return jnp.einsum("...ij,...jk->...ik", a, b, precision="highest")
+
+
+# By the names that jax.numpy gives them.
+_SAME_NAME: Final = (
+    "add", "subtract", "multiply", "divide", "power", "floor_divide", "remainder", "negative", "square",
+    "reciprocal", "absolute", "sign", "exp", "expm1", "log", "log1p", "sqrt", "logaddexp", "sin", "cos", "tan",
+    "arcsin", "arccos", "arctan", "arctan2", "sinh", "cosh", "tanh", "maximum", "minimum", "where", "floor",
+    "ceil", "rint", "trunc", "less", "less_equal", "greater", "greater_equal", "equal", "not_equal", "isnan",
+    "isfinite", "isinf", "logical_and", "logical_or", "logical_xor", "logical_not",
+)  # fmt: skip
+
+REFERENCES: Final[dict[str, Reference]] = {
+    **{name: _named(jnp, name) for name in _SAME_NAME},
+    **{name: _named(special, name) for name in ("expit", "erf", "gammaln", "digamma", "zeta")},
+    "to_float": lambda _, x: x.astype(jnp.float64),
+    "to_int": lambda _, x: x.astype(jnp.int64),
+    "to_bool": lambda _, x: x != 0,
+    "reshape": lambda shape, x: jnp.reshape(x, shape),
+    "transpose": lambda axes, x: jnp.transpose(x, axes),
+    "broadcast_to": lambda shape, x: jnp.broadcast_to(x, shape),
+    "slice": lambda windows, x: x[_indices(windows)],
+    "pad": _pad,
+    "slice_add": lambda windows, acc, x: acc.at[_indices(windows)].add(x),
+    "concatenate": lambda attribute, *xs: jnp.concatenate(xs, attribute[0]),
+    "stop_gradient": lambda _, x: jax.lax.stop_gradient(x),
+    "sum": lambda axes, x: jnp.sum(x, axis=axes),
+    "max": lambda axes, x: jnp.max(x, axis=axes),
+    "min": lambda axes, x: jnp.min(x, axis=axes),
+    "gather": _gather,
+    "scatter": _scatter,
+    "scatter_add": _scatter_add,
+    "matmul": _matmul,
+    "matmul_add": lambda attribute, acc, a, b: acc + _matmul(attribute, a, b),
+}
+
+# Rows that JAX has no function for. Each needs a reason here, and a test of its own by value.
+NO_REFERENCE: Final[dict[str, str]] = {
+    "above": "internal: the share that a tie gives to each operand of maximum; compared with its formula",
+    "masked_multiply": "internal: the product of a reverse sweep below a selection; compared with its formula",
+    "wrap_index": "internal: an index counted from the start, or far outside; compared with Python's own indexing",
+    "guard": "an effect: it stops the sweep; compared with whether the sweep stops",
+}
+
+
+def names() -> list[str]:
+    """Every row's name, leaves left out."""
+    return list(dict.fromkeys(op.name for op in OPS if not op.leaf))
