@@ -166,6 +166,8 @@ def test_every_row_has_a_reference_or_a_reason() -> None:
 def test_value_and_adjoint_are_those_of_jax(op: Op) -> None:
     rng = np.random.default_rng(4)
     found = samples(op, seed=5)
+    if op.elementwise:  # a few patterns of shapes: JAX compiles for each, and differences cover all of them
+        found = found[::5]
     tape, inputs = record_samples(found)
     seeds = like([s.value() for s in found], rng)
     results = run(pullback(tape), inputs + seeds)

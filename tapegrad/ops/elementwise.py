@@ -290,7 +290,7 @@ ROWS: Final[tuple[Op, ...]] = tuple(
         binary(
             "masked_multiply",
             "0.0 if x == 0.0 else x * y",
-            ["masked_multiply(g, y)", "masked_multiply(x, g)"],
+            ["masked_multiply(g, y)", "where(x == 0, 0, masked_multiply(g, x))"],
             [REAL, REAL],
             "x * y, and 0 where x is 0 whatever y is",
             evaluate=_masked_multiply,

@@ -1,4 +1,4 @@
-"""Matrix products. Orientation is a flag, never a transpose: attribute (transpose a, transpose b).
+"""Matrix products. Orientation is a flag, never a transpose: attribute (transpose a, transpose b), each 0 or 1.
 
 Operands have two axes or more; axes before the last two are batches and broadcast.
 """
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tapegrad.ops.builder import Builder, Contribution
 
 
-def _oriented(shape: tuple[int, ...], transposed: bool) -> tuple[int, int]:
+def _oriented(shape: tuple[int, ...], transposed: int) -> tuple[int, int]:
     rows, columns = shape[-2:]
     return (columns, rows) if transposed else (rows, columns)
 
@@ -46,8 +46,8 @@ def _factors(b: Builder, k: int, g: int) -> tuple[int, int, Attribute]:
     left, right = b.operands[-2:]
     flip_left, flip_right = b.attribute
     if k == 0:
-        return (right, g, (flip_right, True)) if flip_left else (g, right, (False, not flip_right))
-    return (g, left, (True, flip_left)) if flip_right else (left, g, (not flip_left, False))
+        return (right, g, (flip_right, 1)) if flip_left else (g, right, (0, 1 - flip_right))
+    return (g, left, (1, flip_left)) if flip_right else (left, g, (1 - flip_left, 0))
 
 
 def _matmul_adjoint(b: Builder, k: int) -> Contribution:
@@ -86,14 +86,14 @@ ROWS: Final[tuple[Op, ...]] = (
         adjoint=_matmul_adjoint,
         tangent=_matmul_tangent,
         cases=(
-            Case(((3, 4), (4, 2)), (False, False)),
-            Case(((4, 3), (4, 2)), (True, False)),
-            Case(((3, 4), (2, 4)), (False, True)),
-            Case(((4, 3), (2, 4)), (True, True)),
-            Case(((5, 3, 4), (4, 2)), (False, False)),
-            Case(((2, 1, 3, 4), (5, 4, 1)), (False, False)),
-            Case(((1, 4), (4, 1)), (False, False)),
-            Case(((3, 0), (0, 2)), (False, False)),
+            Case(((3, 4), (4, 2)), (0, 0)),
+            Case(((4, 3), (4, 2)), (1, 0)),
+            Case(((3, 4), (2, 4)), (0, 1)),
+            Case(((4, 3), (2, 4)), (1, 1)),
+            Case(((5, 3, 4), (4, 2)), (0, 0)),
+            Case(((2, 1, 3, 4), (5, 4, 1)), (0, 0)),
+            Case(((1, 4), (4, 1)), (0, 0)),
+            Case(((3, 0), (0, 2)), (0, 0)),
         ),
     ),
     Op(
@@ -108,6 +108,6 @@ ROWS: Final[tuple[Op, ...]] = (
         adjoint=_matmul_add_adjoint,
         tangent=_matmul_add_tangent,
         accumulates=True,
-        cases=(Case(((3, 2), (3, 4), (2, 4)), (False, True)), Case(((2, 3, 1), (2, 3, 4), (2, 4, 1)), (False, False))),
+        cases=(Case(((3, 2), (3, 4), (2, 4)), (0, 1)), Case(((2, 3, 1), (2, 3, 4), (2, 4, 1)), (0, 0))),
     ),
 )

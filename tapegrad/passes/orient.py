@@ -29,7 +29,7 @@ def orient(tape: Tape) -> Tape:
                 factor = operands[at + side]
                 if transposed[factor]:
                     operands[at + side] = tape.operands[tape.starts[factor]]
-                    flags[side] = not flags[side]
+                    flags[side] = 1 - flags[side]
             attribute_ids[i] = attributes(tuple(flags))
     return replace(tape, operands=operands, attribute_ids=attribute_ids, attributes=tuple(attributes.items))
 

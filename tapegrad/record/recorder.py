@@ -21,6 +21,14 @@ from tapegrad.tape import Interner, Tape
 
 _RANK: Final = {BOOL: 0, INT: 1, FLOAT: 2}
 _CAST: Final = {FLOAT: "to_float", INT: "to_int", BOOL: "to_bool"}
+_OF_BOOLEANS: Final = {
+    "add": "logical_or",
+    "multiply": "logical_and",
+    "maximum": "logical_or",
+    "minimum": "logical_and",
+    "subtract": "",
+    "negative": "",
+}
 _WORDS: Final = 5  # opcode, attribute, type, line, end of the operands
 
 
@@ -162,6 +170,8 @@ class Recorder:
                 active = True
         rule = self._rules.get(tuple(key))
         if rule is None:
+            if name in _OF_BOOLEANS and all(v._kind == BOOL for v in values):
+                return self.elementwise(self._of_booleans(name), *values)
             promoted = self._promote(name, values)
             if promoted is not values:
                 return self.elementwise(name, *promoted)
@@ -190,6 +200,13 @@ class Recorder:
         if name == "where":
             return [self.lift(values[0]), *[self.lift(v, like) for v in values[1:]]]
         return [self.lift(v, like) for v in values]
+
+    def _of_booleans(self, name: str) -> str:
+        """What NumPy does instead of an arithmetic op where all operands are booleans."""
+        if not _OF_BOOLEANS[name]:
+            wanted = "numbers: .astype(float), or a logical function"
+            raise DtypeError(describe(name, found="booleans", wanted=wanted, line=self.line()))
+        return _OF_BOOLEANS[name]
 
     def _promote(self, name: str, values: tuple[Variable, ...]) -> tuple[Variable, ...]:
         """Cast operands so that there is an opcode for their kinds."""

@@ -66,6 +66,12 @@ class Variable:
         state = "" if self._recorder.open else ", of a recording that has ended"
         return f"<{type(self).__name__} v{self._slot} of shape {self.shape}, {self.dtype}{state}>"
 
+    def __format__(self, spec: str) -> str:
+        return repr(self)  # a Variable has no value that could be printed to some places
+
+    def __deepcopy__(self, memo: Any) -> Variable:
+        return self  # as `copy`
+
     # --- operators
 
     def __add__(self, other: Any) -> Variable:
@@ -158,6 +164,9 @@ class Variable:
     def __xor__(self, other: Any) -> Variable:
         return self._recorder.elementwise("logical_xor", *self._booleans("^", self, other))
 
+    def __rxor__(self, other: Any) -> Variable:
+        return self._recorder.elementwise("logical_xor", *self._booleans("^", other, self))
+
     def __invert__(self) -> Variable:
         return self._recorder.elementwise("logical_not", *self._booleans("~", self))
 
@@ -167,6 +176,9 @@ class Variable:
             found = " and ".join(str(v.dtype) for v in lifted)
             self._refuse(f"operator {sign}", f"operands of dtype {found}", "booleans")
         return lifted
+
+    # Without axes there is nothing to iterate over. (With `__getitem__` alone Python would find an empty sequence.)
+    __iter__: Any = None
 
     # --- values, which Python asks for: each records a guard
 
@@ -186,7 +198,8 @@ class Variable:
     def __float__(self) -> float:
         wanted = (
             "the Variable itself, because float() would cut its derivative: write np.sin(x), not math.sin(x), "
-            "and leave float() out (tapegrad.stop_gradient(x) cuts on purpose)"
+            "and leave float() out (tapegrad.stop_gradient(x) cuts on purpose); "
+            "build arrays with np.stack or np.concatenate, not by assigning elements"
         )
         return float(self._recorder.guard_number(self, FLOAT, wanted))
 
@@ -223,7 +236,7 @@ class Variable:
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
         recorder = self._recorder
         out = options.pop("out", None)
-        if out is not None and not (len(out) == 1 and out[0] is inputs[0]):
+        if out is not None and (len(out) != 1 or out[0] is not inputs[0] or isinstance(out[0], Variable)):
             self._unsupported(ufunc.__name__, "out=", "a call without it")
         if method == "reduce" and ufunc in recorder.functions and (ufunc, method) in recorder.functions:
             return recorder.functions[ufunc, method](*inputs, **options)
@@ -231,8 +244,13 @@ class Variable:
         if method != "__call__" or function is None:
             name = ufunc.__name__ + ("" if method == "__call__" else f".{method}")
             self._unsupported(name, "a Variable", "a function that tapegrad knows")
-        if options.pop("where", True) is not True or set(options) - {"dtype", "casting", "order", "subok"}:
-            self._unsupported(ufunc.__name__, f"keywords {sorted(options) or ['where']}", "a call without them")
+        if options.pop("where", True) is not True:
+            self._unsupported(ufunc.__name__, "where=", "a call without it: np.where chooses")
+        dtype = options.pop("dtype", None)
+        if dtype is not None and np.dtype(dtype) != recorder.dtype:
+            self._unsupported(ufunc.__name__, f"dtype={np.dtype(dtype)}", f"{recorder.dtype}, the dtype of the tape")
+        if set(options) - {"casting", "order", "subok"}:
+            self._unsupported(ufunc.__name__, f"keywords {sorted(options)}", "a call without them")
         return function(*inputs)
 
     def __array_function__(self, function: Any, types: Any, arguments: Any, options: Any) -> Any:

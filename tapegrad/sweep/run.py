@@ -10,6 +10,7 @@ from typing import Any, Final
 import numpy as np
 
 from tapegrad.errors import BoundsError, ElementIndexError, StaleKernelsError, describe
+from tapegrad.ops.elementwise import OUTSIDE
 from tapegrad.ops.table import OPS, digest
 from tapegrad.schedule.program import Program
 from tapegrad.sweep.layout import WORDS
@@ -89,12 +90,14 @@ class Runner:
         tape = self.program.tape
         name, line = OPS[tape.opcodes[i]].name, tape.line(i)
         if status == WORDS["BAD_INDEX"]:
-            found = int(control[WORDS["DETAIL"]])
+            index = int(control[WORDS["DETAIL"]])
+            # Several index arrays are combined into one; `wrap_index` marks what was outside its own axis.
+            found = "an index outside its axis" if index <= OUTSIDE // 2 else f"index {index}"
             attribute, whole = tape.attribute(i), tape.type(tape.read(i)[0]).shape
             axis = attribute[0]
             length = attribute[1] if name == "scatter" else whole[axis]
             raise ElementIndexError(
-                describe(name, found=f"index {found}", wanted=f"{-length} to {length - 1} along axis {axis}", line=line)
+                describe(name, found=found, wanted=f"{-length} to {length - 1} along axis {axis}", line=line)
             )
         raise BoundsError(
             describe(name, found=f"record {where} reaching outside its buffers", wanted="a sound schedule", line=line)

@@ -158,9 +158,6 @@ def normalize_axes(axis: Any, ndim: int, operation: str, recorder: Recorder) -> 
 
 def lengths(shape: Any) -> tuple[int, ...]:
     """A shape argument, a number or a sequence of them, as a tuple of ints."""
-    if isinstance(shape, (tuple, list)):
-        return tuple(operator.index(n) for n in shape)
-    try:
+    if not isinstance(shape, (tuple, list)) and np.ndim(shape) == 0:
         return (operator.index(shape),)
-    except TypeError:
-        return tuple(operator.index(n) for n in shape)
+    return tuple(operator.index(n) for n in shape)

@@ -294,6 +294,11 @@ def result_type(*arrays_and_dtypes: Any) -> np.dtype[Any]:
     return np.result_type(*[x.dtype if isinstance(x, Variable) else x for x in arrays_and_dtypes])
 
 
+def astype(x: Any, dtype: Any, /, *, copy: bool = True, device: Any = None) -> Variable:
+    """`numpy.astype`."""
+    return operand(x).astype(dtype)
+
+
 def _ops_of_ufuncs() -> dict[Any, Recorded]:
     """The ops that a ufunc of NumPy's stands for; SciPy's by name, so that it need not be imported."""
     table: dict[Any, Recorded] = {}
@@ -347,6 +352,7 @@ TABLE: Final[Mapping[Any, Recorded]] = MappingProxyType(
         np.empty_like: _filled_like(np.empty),
         np.full_like: full_like,
         np.result_type: result_type,
+        np.astype: astype,
         np.copy: _identity,
         np.real: _identity,
         np.iscomplexobj: lambda x: False,
