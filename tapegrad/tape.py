@@ -51,7 +51,7 @@ class Tape:
         operands: int32[m], slots.
         type_ids: int32[n], places in `types`: shape and kind of each slot.
         attribute_ids: int32[n], places in `attributes`; for an input its place among the arguments, for a
-            constant its place in `constants`.
+            constant its place in `constants`, for an op with an immediate attribute that integer itself.
         line_ids: int32[n], places in `lines`: the source line that recorded the instruction.
         inputs: int32[], the slot of each argument's array.
         independents: int32[], the slots to differentiate by, a subset of `inputs`.
@@ -96,6 +96,8 @@ class Tape:
 
     def attribute(self, i: int) -> Attribute:
         """The attribute of instruction i, which is not a leaf."""
+        if OPS[self.opcodes[i]].immediate:
+            return (int(self.attribute_ids[i]),)
         return self.attributes[int(self.attribute_ids[i])]
 
     def line(self, i: int) -> str:

@@ -1,11 +1,13 @@
 """Models written once, in ordinary NumPy code: the module `np` is the first parameter of each.
 
 The same function runs under numpy, tapegrad.numpy and jax.numpy. `MODELS` says how to make its arguments,
-in the size of the usual test run and in the size that is usually measured.
+in the size of the usual test run and in the size that is usually measured. Then there is what tests of the
+drivers share: a function that counts its runs, and the line of one that bears a mark.
 """
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
@@ -210,3 +212,26 @@ MODELS: Final = {
     "lotka_volterra": Model(lotka_volterra, _predators, compiles=False),
     "recurrent": Model(recurrent, _sequence, compiles=False),
 }
+
+
+# --- what tests of the drivers share
+
+
+class Counted:
+    """A function that counts how often Python runs it, which is how often it is recorded."""
+
+    def __init__(self, f: Callable[..., Any]) -> None:
+        self.f, self.runs = f, 0
+        self.__name__ = f.__name__
+
+    def __call__(self, *args: Any) -> Any:
+        """Run it."""
+        self.runs += 1
+        return self.f(*args)
+
+
+def place(f: Callable[..., Any], mark: str = "") -> str:
+    """The line of a function that bears a mark, or its first line, as "file:line"."""
+    lines, first = inspect.getsourcelines(f)
+    offset = next(k for k, line in enumerate(lines) if mark in line)
+    return f"{inspect.getsourcefile(f)}:{first + offset}"

@@ -12,8 +12,6 @@ import numpy as np
 
 from tapegrad.ops.table import OPS
 
-jax.config.update("jax_enable_x64", True)
-
 Reference = Callable[..., Any]
 
 

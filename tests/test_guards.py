@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,25 +16,7 @@ import tapegrad as tg
 from tapegrad.drivers import recorded as recorded_module
 from tapegrad.drivers.arguments import bind
 from tapegrad.drivers.recorded import GRADIENT, MANY, Recorded
-
-
-class Counted:
-    """A function that counts how often it is run by Python, which is how often it is recorded."""
-
-    def __init__(self, f: Callable[..., Any]) -> None:
-        self.f, self.runs = f, 0
-        self.__name__ = f.__name__
-
-    def __call__(self, *args: Any) -> Any:
-        self.runs += 1
-        return self.f(*args)
-
-
-def place(f: Callable[..., Any], mark: str) -> str:
-    """The line of a function that bears a mark, as "file:line"."""
-    lines, first = inspect.getsourcelines(f)
-    (offset,) = [k for k, line in enumerate(lines) if mark in line]
-    return f"{inspect.getsourcefile(f)}:{first + offset}"
+from tests.models import Counted, place
 
 
 def newton(a: Any) -> Any:

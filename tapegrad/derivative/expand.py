@@ -16,7 +16,7 @@ from typing import Any, Final
 import numpy as np
 
 from tapegrad.jit import compiled
-from tapegrad.ops.builder import Builder
+from tapegrad.ops.builder import Builder, Step
 from tapegrad.ops.row import Attribute
 from tapegrad.ops.table import CONSTANT, OPS, flags
 from tapegrad.passes.signature import signatures
@@ -24,6 +24,7 @@ from tapegrad.tape import Interner, Tape
 
 DONE, NEW_SITE, NO_SPACE = 0, 1, 2
 _SITE: Final = 5  # signature, operand, seed type, type of the sum so far (-1: none), masked
+IMMEDIATE: Final = -1  # as a step's attribute: that of the instruction itself
 _STEP: Final = 5  # opcode, attribute, type, first reference, end of references
 
 # The loop's state, an int64 array.
@@ -94,7 +95,7 @@ def _expand(
                 outer = b - a
                 for j in range(first, end):
                     opcodes[slots] = steps[j, 0]
-                    attributes[slots] = steps[j, 1]
+                    attributes[slots] = attributes[i] if steps[j, 1] == IMMEDIATE else steps[j, 1]
                     types[slots] = steps[j, 2]
                     lines[slots] = lines[i]
                     for r in range(steps[j, 3], steps[j, 4]):
@@ -331,7 +332,7 @@ class Expansion:
         steps = [
             (
                 step.opcode,
-                self.number(step.number) if step.opcode == CONSTANT else self.attributes(step.attribute),
+                self._attribute(step),
                 self.types(step.type),
                 step.operands,
             )
@@ -339,6 +340,12 @@ class Expansion:
         ]
         site = (int(signature[i]), k, seed_type, total_type, int(masked[i]))
         self.templates.add(site, steps, -1 if result is None else result)
+
+    def _attribute(self, step: Step) -> int:
+        """What stands for a step's attribute in a template."""
+        if OPS[step.opcode].immediate:
+            return IMMEDIATE
+        return self.number(step.number) if step.opcode == CONSTANT else self.attributes(step.attribute)
 
     def finish(self, dependents: list[int], reverse: int) -> Tape:
         """The grown tape."""

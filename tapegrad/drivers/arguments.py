@@ -9,17 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 
 from tapegrad.errors import DtypeError, UnsupportedError, describe
 from tapegrad.ops.row import FLOAT, INT
-from tapegrad.record.recorder import kind_of
+from tapegrad.record.lines import Lines
+from tapegrad.record.recorder import kind_of, require_plain
 from tapegrad.record.variable import Variable
 from tapegrad.trees import Structure, flatten, names, unflatten
 
 Argnums: TypeAlias = int | Sequence[int]
+_LARGEST: Final = 8  # bytes of an element
 _FLOAT64, _INT64, _BOOL = np.dtype(np.float64), np.dtype(np.int64), np.dtype(np.bool_)
 
 
@@ -90,7 +92,7 @@ class Arguments:
 
 def positions(argnums: Argnums, count: int) -> tuple[int, ...]:
     """`argnums` as places among `count` arguments; `ValueError` for one that is not there."""
-    wanted = (argnums,) if isinstance(argnums, int) else tuple(argnums)
+    wanted = (argnums,) if isinstance(argnums, (int, np.integer)) else tuple(argnums)
     for k in wanted:
         if not -count <= k < count:
             raise ValueError(f"argnums: found {k}; wanted a place among {count} positional arguments")
@@ -100,8 +102,16 @@ def positions(argnums: Argnums, count: int) -> tuple[int, ...]:
     return found
 
 
+def user_line() -> str:
+    """The innermost line that is not a library's, as "file:line"."""
+    lines = Lines()
+    return lines.names[lines.current()]
+
+
 def _is_input(leaf: Any) -> bool:
-    return isinstance(leaf, (np.ndarray, np.generic, float)) and not isinstance(leaf, (np.str_, np.bytes_))
+    if isinstance(leaf, (np.str_, np.bytes_)):
+        return False
+    return isinstance(leaf, (np.ndarray, np.generic, float)) or hasattr(type(leaf), "__array__")
 
 
 def bind(args: Sequence[Any], differentiated: Sequence[int]) -> Arguments:
@@ -129,13 +139,19 @@ def bind(args: Sequence[Any], differentiated: Sequence[int]) -> Arguments:
                         "a derivative inside a recorded function",
                         found=f"argument {names(structure, f'args[{k}]')[place]} that is a Variable",
                         wanted="values; derivatives of derivatives are not supported yet",
+                        line=user_line(),
                     )
                 )
+            if type(leaf) is not np.ndarray and isinstance(leaf, np.ndarray):
+                require_plain(leaf, names(structure, f"args[{k}]")[place], user_line())
             if wanted:
-                _check_parameter(leaf, names(structure, f"args[{k}]")[place] if structure else f"args[{k}]")
+                if not _is_parameter(leaf):
+                    raise _wrong_parameter(leaf, names(structure, f"args[{k}]")[place])
                 originals.append(leaf)
             if wanted or _is_input(leaf):
                 array = np.asarray(leaf)
+                if array.dtype.kind not in "fiub" or array.dtype.itemsize > _LARGEST:
+                    kind_of(array.dtype, names(structure, f"args[{k}]")[place], user_line())
                 raw.append((array, type(leaf) is float))
                 leaves.append((array.shape, array.dtype.char, wanted))
             else:
@@ -145,15 +161,22 @@ def bind(args: Sequence[Any], differentiated: Sequence[int]) -> Arguments:
     return Arguments(Signature(tuple(structures), tuple(leaves), dtype), inputs, originals)
 
 
-def _check_parameter(leaf: Any, name: str) -> None:
+def _is_parameter(leaf: Any) -> bool:
     if isinstance(leaf, float):
-        return
-    if isinstance(leaf, (np.ndarray, np.generic)) and leaf.dtype.kind == "f" and leaf.dtype.itemsize in (4, 8):
-        return
-    dtype = getattr(leaf, "dtype", None)
-    found = f"{name}, an array of dtype {dtype}" if dtype is not None else f"{name} = {leaf!r} of {type(leaf)}"
-    hint = "; complex arrays are not supported yet" if dtype is not None and dtype.kind == "c" else ""
-    raise DtypeError(describe("differentiate", found=found, wanted="float64 or float32 parameters" + hint))
+        return True
+    return isinstance(leaf, (np.ndarray, np.generic)) and leaf.dtype.kind == "f" and leaf.dtype.itemsize in (4, 8)
+
+
+def _wrong_parameter(leaf: Any, name: str) -> DtypeError:
+    wanted = "float64 or float32 parameters"
+    if isinstance(leaf, (np.ndarray, np.generic)):
+        found = f"{name}, an array of dtype {leaf.dtype}"
+        wanted += "; complex arrays are not supported yet" if leaf.dtype.kind == "c" else ""
+    elif hasattr(type(leaf), "__array__"):
+        found, wanted = f"{name}, a {type(leaf).__name__}", f"{wanted}: numpy.asarray(x)"
+    else:
+        found = f"{name} = {leaf!r} of type {type(leaf).__name__}"
+    return DtypeError(describe("differentiate", found=found, wanted=wanted, line=user_line()))
 
 
 def _floating(raw: Sequence[tuple[Any, bool]]) -> np.dtype[Any]:

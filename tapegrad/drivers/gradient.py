@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tapegrad.drivers.arguments import Argnums, Arguments, bind, positions
+from tapegrad.drivers.arguments import Argnums, Arguments, bind, positions, user_line
 from tapegrad.drivers.recorded import GRADIENT, PULLBACK, Recorded, Recording
 from tapegrad.errors import DtypeError, ShapeError, describe
 from tapegrad.trees import flatten, unflatten
@@ -47,7 +47,7 @@ def value_and_grad(f: Callable[..., Any], argnums: Argnums = 0) -> Callable[...,
         arguments = bind(args, places)
         results, _ = recorded.run(arguments)
         gradients = _restore(arguments, places, results[1:])
-        return results[0][()], gradients[0] if isinstance(argnums, int) else gradients
+        return results[0][()], gradients[0] if isinstance(argnums, (int, np.integer)) else gradients
 
     gradient_of.__name__ = f"value_and_grad_of_{getattr(f, '__name__', 'function')}"
     gradient_of.__doc__ = f"Value and gradient of {getattr(f, '__name__', 'a function')}."
@@ -115,15 +115,17 @@ def _seeds(recording: Recording, seed: Any) -> list[Any]:
     tape = recording.tape
     leaves, structure = flatten(seed)
     if structure != recording.result:
-        raise ShapeError(describe("pullback", found="a seed of another structure", wanted="the structure of y"))
+        found, wanted = "a seed of another structure", "the structure of y"
+        raise ShapeError(describe("pullback", found=found, wanted=wanted, line=user_line()))
     seeds = []
     for leaf, d in zip(leaves, tape.dependents.tolist(), strict=True):
         array = np.asarray(leaf)
         if array.dtype.kind not in "fiub":
-            raise DtypeError(describe("pullback", found=f"a seed of dtype {array.dtype}", wanted="floats"))
+            found, wanted = f"a seed of dtype {array.dtype}", "floats"
+            raise DtypeError(describe("pullback", found=found, wanted=wanted, line=user_line()))
         if array.shape != tape.type(d).shape:
             found, wanted = f"a seed of shape {array.shape}", f"y's shape {tape.type(d).shape}"
-            raise ShapeError(describe("pullback", found=found, wanted=wanted))
+            raise ShapeError(describe("pullback", found=found, wanted=wanted, line=user_line()))
         seeds.append(np.array(array, dtype=tape.dtype, order="C"))
     return seeds
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import threading
 import warnings
 from collections.abc import Callable
@@ -72,21 +73,28 @@ def trace(
     try:
         result = function(*filled)
         leaves, structure = flatten(result)
-        variables = [_result(recorder, leaf, scalar=scalar) for leaf in leaves]
+        line = _definition(function) or recorder.line()
+        variables = [_result(recorder, leaf, line, scalar=scalar) for leaf in leaves]
         if scalar and structure is not None:
             found = f"a result of type {type(result).__name__}"
-            raise ShapeError(describe("differentiate", found=found, wanted="one scalar"))
+            raise ShapeError(describe("differentiate", found=found, wanted="one scalar", line=line))
         for captured in recorder.captured:
-            captured.check(0)
+            captured.check_all()
         return recorder.finish(variables), recorder, structure
     finally:
         recorder.open = False
 
 
-def _result(recorder: Recorder, leaf: Any, *, scalar: bool) -> Variable:
+def _definition(function: Callable[..., Any]) -> str:
+    """Where a function is defined, as "file:line"; empty where that is not known."""
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    return f"{code.co_filename}:{code.co_firstlineno}" if code is not None else ""
+
+
+def _result(recorder: Recorder, leaf: Any, line: str, *, scalar: bool) -> Variable:
     if not isinstance(leaf, (Variable, np.ndarray, np.generic, float, int)):
-        found = f"a result of type {type(leaf).__name__}"
-        raise DtypeError(describe("differentiate", found=found, wanted="a result made of arrays or numbers"))
+        found, wanted = f"a result of type {type(leaf).__name__}", "a result made of arrays or numbers"
+        raise DtypeError(describe("differentiate", found=found, wanted=wanted, line=line))
     v = recorder.lift(leaf, FLOAT)
     if scalar and v.shape:
         raise ShapeError(
@@ -94,6 +102,7 @@ def _result(recorder: Recorder, leaf: Any, *, scalar: bool) -> Variable:
                 "differentiate",
                 found=f"a result of shape {v.shape}",
                 wanted="a scalar result, of shape (): use sum, mean, or tapegrad.vjp for an array",
+                line=line,
             )
         )
     return recorder.cast(v, FLOAT)
@@ -113,7 +122,6 @@ class Recorded:
     mode: str
     recordings: dict[Signature, list[Recording]] = field(default_factory=dict)
     count: int = 0
-    turns: int = 0
     lock: threading.RLock = field(default_factory=threading.RLock)
 
     def run(
@@ -171,10 +179,9 @@ class Recorded:
         return kept
 
     def _check_captured(self, recording: Recording, kept: list[Recording]) -> None:
-        self.turns += 1
         for captured in recording.captured:
             try:
-                captured.check(self.turns)
+                captured.check()
             except CapturedArrayError:
                 kept.remove(recording)  # a next call records what is there then
                 raise

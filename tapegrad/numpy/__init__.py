@@ -14,37 +14,29 @@ array([3., 0.])
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from types import MappingProxyType
-from typing import Any, Final
+from typing import Any
 
 import numpy as _numpy
 
-from tapegrad.numpy import constructors as _constructors
-from tapegrad.numpy.wrapping import RecordingUfunc, recording
+from tapegrad.numpy.constructors import TABLE as _CONSTRUCTORS
+from tapegrad.numpy.wrapping import wrapped as _wrapped
 from tapegrad.record.functions import FUNCTIONS as _FUNCTIONS
 
 
-def _wrappers() -> dict[str, Any]:
-    """A wrapper for each name in NumPy's main namespace that stands for a function with a rule."""
-    by_function: dict[Any, Any] = {}
-    for function, recorded in _FUNCTIONS.items():
-        if isinstance(function, _numpy.ufunc):
-            by_function[function] = RecordingUfunc(function, recorded)
-        elif callable(function):
-            by_function[function] = recording(function, recorded)
+def _recording() -> dict[str, Any]:
+    """A wrapper for each name in NumPy's main namespace that stands for a function which can be recorded."""
+    recorded = {function: value for function, value in {**_FUNCTIONS, **_CONSTRUCTORS}.items() if callable(function)}
+    wrappers = {function: _wrapped(function, value) for function, value in recorded.items()}
     public = {name: value for name, value in vars(_numpy).items() if callable(value) and not name.startswith("_")}
-    return {name: by_function[value] for name, value in public.items() if value in by_function}
+    return {name: wrappers[value] for name, value in public.items() if value in wrappers}
 
 
-# They are looked up here, and are no globals of this module, because their docstrings are NumPy's own.
-_RECORDING: Final[Mapping[str, Any]] = MappingProxyType(_wrappers() | dict(_constructors.TABLE))
+globals().update(_recording())
 
 
 def __getattr__(name: str) -> Any:
-    found = _RECORDING.get(name)
-    return getattr(_numpy, name) if found is None else found
+    return getattr(_numpy, name)
 
 
 def __dir__() -> list[str]:
-    return sorted({*dir(_numpy), *_RECORDING})
+    return sorted({*dir(_numpy), *globals()})

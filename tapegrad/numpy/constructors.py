@@ -1,4 +1,4 @@
-"""NumPy's functions that make arrays: they never ask a Variable, so they are written here to record."""
+"""NumPy's functions that make arrays: they never ask a Variable, so what they record is written here."""
 
 from __future__ import annotations
 
@@ -8,70 +8,62 @@ from typing import Any, Final
 
 import numpy as np
 
-from tapegrad.numpy.wrapping import named
-from tapegrad.record.functions.common import find_variable, operand, recorder_of
-from tapegrad.record.functions.shaping import broadcast_to, reshape
+from tapegrad.record.functions.common import lengths, lift, operand, recorder_of, reshaped
+from tapegrad.record.functions.shaping import broadcast_to
 from tapegrad.record.recorder import unsupported
 from tapegrad.record.variable import Variable
 
 
-def _converted(value: Any, dtype: Any) -> Variable:
-    v = operand(value)
+def _as_dtype(v: Variable, dtype: Any) -> Variable:
     return v if dtype is None else v.astype(dtype)
 
 
-@named(np.array)
-def array(object: Any, dtype: Any = None, **options: Any) -> Any:
-    """`numpy.array`, also of nested lists of Variables, arrays and numbers."""
-    if find_variable(object) is None:
-        return np.array(object, dtype, **options)
-    v = _converted(object, dtype)
-    return reshape(v, (1,) * (options.get("ndmin", 0) - v.ndim) + v.shape)
+def _array(object: Any, dtype: Any = None, *, ndmin: int = 0, **_: Any) -> Variable:
+    v = _as_dtype(operand(object), dtype)
+    return reshaped(v, (1,) * (ndmin - v.ndim) + v.shape)
 
 
-def _conversion(function: Callable[..., Any]) -> Callable[..., Any]:
-    """`numpy.asarray` and its relatives, which tell only memory layouts and subclasses apart."""
-
-    @named(function)
-    def convert(a: Any, dtype: Any = None, *arguments: Any, **options: Any) -> Any:
-        if find_variable(a) is None:
-            return function(a, dtype, *arguments, **options)
-        return _converted(a, dtype)
-
-    return convert
+def _asarray(a: Any, dtype: Any = None, *_: Any, **__: Any) -> Variable:
+    return _as_dtype(operand(a), dtype)
 
 
-@named(np.full)
-def full(shape: Any, fill_value: Any, dtype: Any = None, order: Any = "C", **options: Any) -> Any:
-    """`numpy.full`, also filled with a Variable."""
-    if find_variable(fill_value) is None:
-        return np.full(shape, fill_value, dtype, order, **options)
-    return broadcast_to(_converted(fill_value, dtype), shape)
+def _full(shape: Any, fill_value: Any, dtype: Any = None, *_: Any, **__: Any) -> Variable:
+    recorder = recorder_of(fill_value, shape)
+    return broadcast_to(_as_dtype(lift(recorder, fill_value), dtype), lengths(shape))
 
 
-def _plain_numbers(function: Callable[..., Any]) -> Callable[..., Any]:
-    """A function whose result has a length that depends on its arguments' values."""
+def _of_shape(function: Callable[..., Any]) -> Callable[..., Any]:
+    """`numpy.zeros` and its relatives, of a shape that Variables are part of: each records a guard."""
 
-    @named(function)
-    def make(*arguments: Any, **options: Any) -> Any:
-        values = (*arguments, *options.values())
-        if find_variable(values) is not None:
-            wanted = "plain numbers (start + step * np.arange(n) records, with Variables for start and step)"
-            raise unsupported(function.__name__, "a Variable", wanted, recorder_of(*values))
-        return function(*arguments, **options)
+    def make(shape: Any, *arguments: Any, **options: Any) -> Any:
+        return function(lengths(shape), *arguments, **options)
 
     return make
 
 
-TABLE: Final[Mapping[str, Callable[..., Any]]] = MappingProxyType(
+def _refused(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function whose result has as many elements as the values of its arguments say."""
+
+    def refuse(*arguments: Any, **options: Any) -> Any:
+        wanted = "plain numbers (start + step * np.arange(n) records, with Variables for start and step)"
+        recorder = recorder_of(*arguments, *options.values())
+        raise unsupported(function.__name__, "a Variable", wanted, recorder)
+
+    return refuse
+
+
+TABLE: Final[Mapping[Callable[..., Any], Callable[..., Any]]] = MappingProxyType(
     {
-        "array": array,
-        "asarray": _conversion(np.asarray),
-        "asanyarray": _conversion(np.asanyarray),
-        "ascontiguousarray": _conversion(np.ascontiguousarray),
-        "asfortranarray": _conversion(np.asfortranarray),
-        "full": full,
-        "arange": _plain_numbers(np.arange),
-        "linspace": _plain_numbers(np.linspace),
+        np.array: _array,
+        np.asarray: _asarray,
+        np.asanyarray: _asarray,
+        np.ascontiguousarray: _asarray,
+        np.asfortranarray: _asarray,
+        np.full: _full,
+        np.zeros: _of_shape(np.zeros),
+        np.ones: _of_shape(np.ones),
+        np.empty: _of_shape(np.empty),
+        np.arange: _refused(np.arange),
+        np.linspace: _refused(np.linspace),
     }
 )

@@ -38,7 +38,10 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Accumulation:
-    """A contribution that has a form which adds to the sum so far, in place, and one that starts it."""
+    """A contribution that has a form which adds to the sum so far, in place, and one that starts it.
+
+    Without a `first`, zeros are what it starts from.
+    """
 
     first: str
     first_attribute: Attribute
@@ -157,9 +160,10 @@ class Builder:
         """Add a contribution to the sum so far, if there is one; `wanted` is the full type of the sum."""
         if isinstance(contribution, Accumulation):
             c = contribution
-            if self.sum_type is None:
+            if self.sum_type is None and c.first:
                 return self.apply(c.first, c.first_attribute, *c.operands)
-            return self.apply(c.then, c.then_attribute, self.full(self.total, wanted), *c.operands)
+            total = self.constant(0.0) if self.sum_type is None else self.total
+            return self.apply(c.then, c.then_attribute, self.full(total, wanted), *c.operands)
         return contribution if self.sum_type is None else self.apply("add", (), self.total, contribution)
 
     def evaluate(self, expression: Expression) -> int:

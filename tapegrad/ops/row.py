@@ -64,6 +64,9 @@ class Op:
 
     `value` is a numba expression in the operands' names (elementwise ops); `partials` are expressions in
     the operands, the result `z` and, where a plain factor will not do, the incoming derivative `g`.
+
+    `immediate`: the attribute is one integer, which is no part of the signature: x[0], x[1], x[2] ... are of
+    one kind, so that a loop over them costs Python work once.
     """
 
     name: str
@@ -86,6 +89,7 @@ class Op:
     accumulates: bool = False
     leaf: bool = False
     effect: bool = False
+    immediate: bool = False
     commutes: bool = False
 
     @property

@@ -106,6 +106,28 @@ def _slice_add_tangent(b: Builder, k: int) -> Contribution:
     return b.accumulate("pad", (b.result_type.shape, b.attribute), "slice_add", b.attribute, t)
 
 
+def _item_adjoint(b: Builder, _: int) -> Contribution:
+    return b.accumulate("", (), "item_add", b.attribute, b.full(b.seed, b.result_type))
+
+
+def _item_add(attribute: Attribute, acc: Any, x: Any) -> Any:
+    out = np.array(acc)
+    out[attribute[0]] += x
+    return out
+
+
+def _item_add_adjoint(b: Builder, k: int) -> Contribution:
+    if k == 0:
+        return b.seed
+    return b.apply("item", b.attribute, b.full(b.seed, b.result_type))
+
+
+def _item_add_tangent(b: Builder, k: int) -> Contribution:
+    if k == 0:
+        return b.seed
+    return b.accumulate("", (), "item_add", b.attribute, b.full(b.seed, b.types[1]))
+
+
 def _concatenate_type(attribute: Attribute, types: Sequence[ArrayType]) -> ArrayType:
     (axis,) = attribute
     shape = list(types[0].shape)
@@ -200,6 +222,30 @@ ROWS: Final[tuple[Op, ...]] = (
         tangent=_slice_add_tangent,
         accumulates=True,
         cases=(Case(((5, 4), (3, 2)), ((3, -1, 3), (1, 2, 2))),),
+    ),
+    _structural(
+        "item",
+        "x",
+        "x[k] (attribute: k, counted from the start)",
+        result_type=lambda _, types: ArrayType(types[0].shape[1:], types[0].kind),
+        evaluate=lambda attribute, x: np.asarray(x)[attribute[0]],
+        adjoint=_item_adjoint,
+        tangent=_linear,
+        selects=True,
+        immediate=True,
+        cases=(Case(((5,),), (2,)), Case(((3, 2),), (0,)), Case(((2, 3, 2),), (1,)), Case(((2, 0),), (1,))),
+    ),
+    _structural(
+        "item_add",
+        "acc x",
+        "acc with x added to acc[k] (attribute: k, counted from the start)",
+        result_type=_first,
+        evaluate=_item_add,
+        adjoint=_item_add_adjoint,
+        tangent=_item_add_tangent,
+        accumulates=True,
+        immediate=True,
+        cases=(Case(((5,), ()), (2,)), Case(((3, 2), (2,)), (1,))),
     ),
     _structural(
         "concatenate",

@@ -39,6 +39,7 @@ OPS: Final[tuple[Op, ...]] = (
 OPCODES: Final = MappingProxyType({op.key: code for code, op in enumerate(OPS)})
 INPUT: Final = OPCODES["input"]
 CONSTANT: Final = OPCODES["constant"]
+IMMEDIATES: Final = frozenset(op.name for op in OPS if op.immediate)
 GUARDS: Final = frozenset(code for code, op in enumerate(OPS) if op.effect)
 
 ELEMENTWISE_KINDS: Final = MappingProxyType(

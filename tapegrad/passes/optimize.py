@@ -14,4 +14,8 @@ def optimize(tape: Tape, *, drop_stops: bool = False) -> Tape:
 
     `drop_stops` removes stop_gradient: for a tape that will not be differentiated any more.
     """
-    return drop_dead(orient(share(fold(drop_dead(tape)), drop_stops=drop_stops)))
+    tape = drop_dead(share(tape, drop_stops=drop_stops))
+    folded = fold(tape)
+    if folded is not tape:  # what has become constant may now be the same, or a product with 1
+        folded = drop_dead(share(folded))
+    return drop_dead(orient(folded))

@@ -18,15 +18,17 @@ from tapegrad.tape import Ints, Tape
 
 @compiled
 def _intern(
-    opcodes: Any, attributes: Any, types: Any, starts: Any, operands: Any, leaf: Any, ids: Any, firsts: Any, table: Any
+    opcodes: Any, attributes: Any, types: Any, starts: Any, operands: Any, unread: Any, ids: Any, firsts: Any, table: Any
 ) -> int:
-    """Number the signatures in order of appearance; `table` is an open-addressing hash table of -1s."""
+    """Number the signatures in order of appearance; `table` is an open-addressing hash table of -1s.
+
+    `unread` are the opcodes whose attribute is no part of their signature.
+    """
     mask = len(table) - 1
     count = 0
     for i in range(len(opcodes)):
-        own_leaf = leaf[opcodes[i]]
         h = np.uint64(opcodes[i]) * np.uint64(0x9E3779B97F4A7C15)
-        if not own_leaf:
+        if not unread[opcodes[i]]:
             h = (h ^ np.uint64(attributes[i])) * np.uint64(0xBF58476D1CE4E5B9)
         h = (h ^ np.uint64(types[i])) * np.uint64(0x94D049BB133111EB)
         for o in range(starts[i], starts[i + 1]):
@@ -43,7 +45,7 @@ def _intern(
                 break
             j = firsts[k]
             same = opcodes[j] == opcodes[i] and types[j] == types[i] and starts[j + 1] - starts[j] == width
-            same = same and (own_leaf or attributes[j] == attributes[i])
+            same = same and (unread[opcodes[i]] or attributes[j] == attributes[i])
             if same:
                 for o in range(width):
                     if types[operands[starts[j] + o]] != types[operands[starts[i] + o]]:
@@ -63,6 +65,6 @@ def signatures(tape: Tape) -> tuple[Ints, NDArray[np.int64]]:
     firsts = np.empty(n, np.int64)
     table = np.full(1 << max(4, (2 * n).bit_length()), -1, np.int32)
     count = _intern(
-        tape.opcodes, tape.attribute_ids, tape.type_ids, tape.starts, tape.operands, flags("leaf"), ids, firsts, table
+        tape.opcodes, tape.attribute_ids, tape.type_ids, tape.starts, tape.operands, flags("leaf", "immediate"), ids, firsts, table
     )
     return ids, firsts[:count].copy()

@@ -13,7 +13,7 @@ import numpy as np
 
 from tapegrad.errors import ConversionError, DtypeError, LeakedVariableError, ShapeError, UnsupportedError, describe
 from tapegrad.ops.row import BOOL, FLOAT, INT, ArrayType, Attribute
-from tapegrad.ops.table import CONSTANT, ELEMENTWISE_KINDS, INPUT, OPCODES, OPS, find
+from tapegrad.ops.table import CONSTANT, ELEMENTWISE_KINDS, IMMEDIATES, INPUT, OPCODES, OPS, find
 from tapegrad.record.captured import Captured
 from tapegrad.record.lines import Lines
 from tapegrad.record.variable import Array, Variable
@@ -49,6 +49,14 @@ def kind_of(dtype: np.dtype[Any], operation: str, line: str = "") -> str:
             line=line,
         )
     )
+
+
+def require_plain(array: Any, operation: str, line: str = "") -> None:
+    """Refuse subclasses of ndarray that compute otherwise: matrices, masked arrays, arrays with units."""
+    if isinstance(array, np.ndarray) and type(array) not in (np.ndarray, np.memmap):
+        found = f"a {type(array).__module__}.{type(array).__name__}"
+        wanted = "a plain array: numpy.asarray(x), or for a masked array .filled() and the mask by itself"
+        raise UnsupportedError(describe(operation, found=found, wanted=wanted, line=line))
 
 
 class Recorder:
@@ -95,11 +103,17 @@ class Recorder:
         """A value that no argument changes. A Python number becomes of kind `like` where that ranks higher."""
         if isinstance(value, (bool, int, float)):
             return self._number(value, like)
+        if type(value) is not np.ndarray:
+            require_plain(value, "constant", self.line())
         array = np.asarray(value)
         if array.dtype == object:
             return self._stack_objects(array)
         if array.ndim == 0:
-            return self._number(array.item() if array.dtype.kind in "biuf" else array, like)
+            number = self._number(array.item() if array.dtype.kind in "biuf" else array, like)
+            if array is value and id(value) not in self._arrays:
+                self.captured.append(Captured.of(array, self.line()))
+                self._arrays[id(value)] = number
+            return number
         known = self._arrays.get(id(value))
         if known is not None:
             return known
@@ -230,19 +244,31 @@ class Recorder:
 
     def apply(self, name: str, attribute: Attribute, *values: Variable) -> Variable:
         """A structural op; operands are Variables of this recorder, of the kinds that the op wants."""
-        key = (name, attribute, *[v._type for v in values])
-        rule = self._rules.get(key)
+        immediate = name in IMMEDIATES
+        key: list[Any] = [name, None if immediate else attribute]
+        slots = []
+        active = False
+        for v in values:
+            if v._recorder is not self or not self.open:
+                self._check(v)
+            key.append(v._type)
+            slots.append(v._slot)
+            if v._active:
+                active = True
+        rule = self._rules.get(tuple(key))
         if rule is None:
             opcode = OPCODES[name]
             result = self._result_type(opcode, attribute, values)
             smooth = OPS[opcode].differentiable and result.kind == FLOAT
-            rule = self._rules[key] = (opcode, self.types(result), self._form(result), smooth)
-        opcode, type_id, _, smooth = rule
-        for v in values:
-            self._check(v)
-        slots = [v._slot for v in values]
-        slot = self._append(opcode, self._attributes(attribute), type_id, slots, self._lines.current())
-        return self._variable(slot, active=smooth and any(v._active for v in values))
+            rule = self._rules[tuple(key)] = (opcode, self.types(result), self._form(result), smooth)
+        opcode, type_id, form, smooth = rule
+        out = form.__new__(form)
+        out._recorder = self
+        out._type = type_id
+        out._active = smooth and active
+        place = attribute[0] if immediate else self._attributes(attribute)
+        out._slot = self._append(opcode, place, type_id, slots, self._lines.current())
+        return out
 
     def _result_type(self, opcode: int, attribute: Attribute, values: tuple[Variable, ...]) -> ArrayType:
         op = OPS[opcode]
@@ -305,8 +331,9 @@ class Recorder:
                 continue
             code, attribute, type_id = self._words[i * _WORDS : i * _WORDS + 3]
             t = self.types.items[type_id]
+            given = (attribute,) if OPS[code].immediate else self._attributes.items[attribute]
             with np.errstate(all="ignore"):
-                result = OPS[code].evaluate(self._attributes.items[attribute], *[values[s] for s in operands])
+                result = OPS[code].evaluate(given, *[values[s] for s in operands])
             values[i] = np.asarray(result, dtype=t.dtype(self.dtype))
             todo.pop()
         return values[slot]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -111,10 +112,12 @@ class Variable:
         return self._recorder.elementwise("remainder", other, self)
 
     def __pow__(self, other: Any) -> Variable:
+        if type(other) is int and other == 2 and self._kind == FLOAT:
+            return self._recorder.elementwise("square", self)
         return self._call(np.power, other)
 
     def __rpow__(self, other: Any) -> Variable:
-        return self._recorder.elementwise("power", other, self)
+        return self._recorder.functions[np.power](other, self)  # type: ignore[no-any-return]
 
     def __matmul__(self, other: Any) -> Variable:
         return self._call(np.matmul, other)
@@ -240,7 +243,7 @@ class Variable:
             self._unsupported(ufunc.__name__, "out=", "a call without it")
         if method == "reduce" and ufunc in recorder.functions and (ufunc, method) in recorder.functions:
             return recorder.functions[ufunc, method](*inputs, **options)
-        function = recorder.functions.get(ufunc)
+        function = recorder.functions.get(ufunc) or self._special(ufunc)
         if method != "__call__" or function is None:
             name = ufunc.__name__ + ("" if method == "__call__" else f".{method}")
             self._unsupported(name, "a Variable", "a function that tapegrad knows")
@@ -252,6 +255,13 @@ class Variable:
         if set(options) - {"casting", "order", "subok"}:
             self._unsupported(ufunc.__name__, f"keywords {sorted(options)}", "a call without them")
         return function(*inputs)
+
+    def _special(self, ufunc: Any) -> Any:
+        """What runs for a ufunc of scipy.special; those are known by name, because importing them is slow."""
+        special = sys.modules.get("scipy.special")
+        if special is None or getattr(special, ufunc.__name__, None) is not ufunc:
+            return None
+        return self._recorder.functions.get(ufunc.__name__)
 
     def __array_function__(self, function: Any, types: Any, arguments: Any, options: Any) -> Any:
         known = self._recorder.functions.get(function)

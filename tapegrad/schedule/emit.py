@@ -61,6 +61,8 @@ def _emit(  # noqa: C901, PLR0912, PLR0915 - one compiled loop
     roles: Any,
     offsets: Any,
     conditional: Any,
+    scale: Any,
+    attribute: Any,
     deaths: Any,
     death_at: Any,
     poison_words: Any,
@@ -124,6 +126,7 @@ def _emit(  # noqa: C901, PLR0912, PLR0915 - one compiled loop
                     if roles[r, j] >= 0:
                         slot = i if roles[r, j] == 0 else operands[starts[i] + roles[r, j] - 1]
                         records[words + 2 + j] = (base[slot] << 48) | (offset[slot] + offsets[r, j])
+                records[words + 2] += scale[r] * attribute[i]
                 words += length
         while dead < len(deaths) and death_at[dead] <= i:
             b = deaths[dead]
@@ -144,6 +147,13 @@ def _emit(  # noqa: C901, PLR0912, PLR0915 - one compiled loop
     if segment > 0:
         segments[segment - 1, 2] = words if open_kind == 0 else row
     counts[0], counts[1], counts[2], counts[3], counts[4] = segment, words, row, sided, record
+
+
+def view_offsets(tape: Tape, layouts: Sequence[Layout], signature: Any) -> Any:
+    """int64[n]: where in its operand's memory each view starts, in bytes."""
+    start = np.array([lay.offset for lay in layouts], np.int64)[signature]
+    scale = np.array([lay.scale for lay in layouts], np.int64)[signature]
+    return start + scale * tape.attribute_ids
 
 
 def _flat(lists: Sequence[Sequence[int]], dtype: type = np.int64) -> tuple[Any, Any]:
@@ -170,7 +180,7 @@ def emit(
     first_record = np.zeros(len(layouts) + 1, np.int64)
     np.cumsum([len(lay.records) for lay in layouts], out=first_record[1:])
     units, unit_starts = _flat([lay.units for lay in layouts])
-    extra = np.array([lay.offset for lay in layouts], np.int64)[signature]
+    extra = view_offsets(tape, layouts, signature)
     extra[tape.inputs] = (1 + np.arange(len(tape.inputs))) << SHIFT
     deaths, death_at = _deaths(placement, poison=poison)
     n = len(tape)
@@ -208,6 +218,8 @@ def emit(
         np.array([r.roles for r in every], np.int64).reshape(-1, 4),
         np.array([r.offsets for r in every], np.int64).reshape(-1, 4),
         np.array([r.unless_in_place for r in every], np.bool_),
+        np.array([r.scale for r in every], np.int64),
+        tape.attribute_ids,
         deaths,
         death_at,
         poison_words,

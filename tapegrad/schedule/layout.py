@@ -7,7 +7,7 @@ so that the common case is one stretch over everything. See `tapegrad.sweep.layo
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -26,20 +26,23 @@ Strides = tuple[int, ...]
 class Record:
     """One record; the addresses are filled in for each instruction from `roles` and byte `offsets`.
 
-    `unless_in_place`: left out where the result has taken the first operand's buffer.
+    `unless_in_place`: left out where the result has taken the first operand's buffer. `scale`: how many bytes
+    the result's address goes up for each unit of an immediate attribute.
     """
 
     words: tuple[int, ...]
     roles: tuple[int, int, int, int]
     offsets: tuple[int, int, int, int]
     unless_in_place: bool = False
+    scale: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
     """How instructions of one signature are executed.
 
-    VIEW: the result is operand 0's memory from byte `offset` on. CELL: the same for a scalar, loaded into
+    VIEW: the result is operand 0's memory from byte `offset` on, `scale` bytes more for each unit of an
+    immediate attribute. CELL: the same for a scalar, loaded into
     a cell. ROW: the scalar machine's `opcode`, operands counted in `units` bytes. RECORDS: `records`.
     `loop`: the place in `LOOPS` of the ufunc's loop that is called, or -1.
     `in_place`: bit k set where the result may take operand k's buffer.
@@ -52,6 +55,7 @@ class Layout:
     loop: int = -1
     records: tuple[Record, ...] = ()
     in_place: int = 0
+    scale: int = 0
 
 
 def contiguous(shape: Sequence[int]) -> Strides:
@@ -108,6 +112,8 @@ class Layouts:
             return self._view(result, 0)
         if op.name == "slice":
             return self._slice(attribute, types[0], result)
+        if op.name == "item":
+            return replace(self._view(result, 0), scale=self.nbytes(result))
         return Layout(RECORDS, records=tuple(self._records(op, attribute, types, result)), in_place=op.accumulates)
 
     def argument(self, t: ArrayType) -> Layout:
@@ -226,6 +232,10 @@ class Layouts:
                 records = [self.fill(result, 0), *self._into("COPY", attribute[1], types[0], own, 1)]
             case "slice_add":
                 records = [*first, *self._into("ACCUMULATE", attribute, types[1], own, 2)]
+            case "item_add":
+                own = contiguous(types[1].shape)
+                added = self._move("ACCUMULATE", types[1], (own, own), (0, 0), 2)
+                records = [*first, replace(added, scale=self.nbytes(types[1]))]
             case "concatenate":
                 records = []
                 for k, t in enumerate(types):

@@ -16,7 +16,7 @@ from tapegrad.ops.row import ArrayType
 from tapegrad.ops.table import CONSTANT, INPUT, OPS
 from tapegrad.passes.signature import signatures
 from tapegrad.schedule.buffers import CELL_BYTES, place
-from tapegrad.schedule.emit import Code, emit
+from tapegrad.schedule.emit import Code, emit, view_offsets
 from tapegrad.schedule.layout import LEAF, VIEW, Layout, Layouts
 from tapegrad.sweep.layout import WORDS
 from tapegrad.tape import Tape
@@ -109,7 +109,7 @@ def schedule(tape: Tape) -> Program:
         form,
         tape.starts,
         tape.operands,
-        np.array([f.offset for f in found], np.int64)[signature],
+        view_offsets(tape, found, signature),
         np.array([f.in_place for f in found], np.int64)[signature],
         nbytes,
         scalar,

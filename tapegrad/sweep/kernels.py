@@ -12,7 +12,7 @@ from numba.extending import intrinsic
 
 from tapegrad.jit import kernel, reduction
 
-DIGEST = "b091600a1fbf3d22"
+DIGEST = "5c396cc970526909"
 SEGMENTS = 0
 SEGMENT_COUNT = 1
 RECORDS = 2
@@ -37,23 +37,23 @@ SIZES = 6
 ND = 7
 W0 = 8
 DIMS = 14
-COPY = 108
-LOOP = 109
-FILL = 110
-ACCUMULATE = 111
-MATMUL = 112
-SUM_F = 113
-MAX_F = 114
-MIN_F = 115
-SUM_I = 116
-MAX_I = 117
-MIN_I = 118
-GATHER = 119
-SCATTER_ADD = 120
-LOAD_F = 121
-LOAD_I = 122
-LOAD_B = 123
-LOOP_CELL = 124
+COPY = 110
+LOOP = 111
+FILL = 112
+ACCUMULATE = 113
+MATMUL = 114
+SUM_F = 115
+MAX_F = 116
+MIN_F = 117
+SUM_I = 118
+MAX_I = 119
+MIN_I = 120
+GATHER = 121
+SCATTER_ADD = 122
+LOAD_F = 123
+LOAD_I = 124
+LOAD_B = 125
+LOOP_CELL = 126
 
 # --- pointers: Addresses, pointers, calls by address.
 
@@ -477,292 +477,292 @@ def run_scalars(control, first, last, one):
     for pc in range(first, last):
         row = pointer_at(rows, pc * 5)
         op, o, u, v, w = row[0], np.int64(row[1]), np.int64(row[2]), np.int64(row[3]), np.int64(row[4])
-        if op == 18:
+        if op == 20:
             x = F[u]
             y = F[v]
             F[o] = x + y
-        elif op == 19:
-            x = I[u]
-            y = I[v]
-            I[o] = x + y
-        elif op == 20:
-            x = F[u]
-            y = F[v]
-            F[o] = x - y
         elif op == 21:
             x = I[u]
             y = I[v]
-            I[o] = x - y
+            I[o] = x + y
         elif op == 22:
             x = F[u]
             y = F[v]
-            F[o] = x * y
+            F[o] = x - y
         elif op == 23:
             x = I[u]
             y = I[v]
-            I[o] = x * y
+            I[o] = x - y
         elif op == 24:
             x = F[u]
             y = F[v]
-            F[o] = x / y
+            F[o] = x * y
         elif op == 25:
+            x = I[u]
+            y = I[v]
+            I[o] = x * y
+        elif op == 26:
+            x = F[u]
+            y = F[v]
+            F[o] = x / y
+        elif op == 27:
             x = F[u]
             y = F[v]
             F[o] = x ** y
-        elif op == 30:
-            x = F[u]
-            F[o] = -x
-        elif op == 31:
-            x = I[u]
-            I[o] = -x
         elif op == 32:
             x = F[u]
-            F[o] = x * x
+            F[o] = -x
         elif op == 33:
             x = I[u]
-            I[o] = x * x
+            I[o] = -x
         elif op == 34:
             x = F[u]
-            F[o] = 1.0 / x
+            F[o] = x * x
         elif op == 35:
-            x = F[u]
-            F[o] = abs(x)
-        elif op == 36:
             x = I[u]
-            I[o] = abs(x)
+            I[o] = x * x
+        elif op == 36:
+            x = F[u]
+            F[o] = 1.0 / x
         elif op == 37:
             x = F[u]
-            F[o] = x if x != x else (x > 0) - (x < 0)
+            F[o] = abs(x)
         elif op == 38:
             x = I[u]
-            I[o] = x if x != x else (x > 0) - (x < 0)
+            I[o] = abs(x)
         elif op == 39:
             x = F[u]
-            F[o] = math.exp(x)
+            F[o] = x if x != x else (x > 0) - (x < 0)
         elif op == 40:
-            x = F[u]
-            F[o] = math.expm1(x)
+            x = I[u]
+            I[o] = x if x != x else (x > 0) - (x < 0)
         elif op == 41:
             x = F[u]
-            F[o] = math.log(x)
+            F[o] = math.exp(x)
         elif op == 42:
             x = F[u]
-            F[o] = math.log1p(x)
+            F[o] = math.expm1(x)
         elif op == 43:
             x = F[u]
-            F[o] = math.sqrt(x)
+            F[o] = math.log(x)
+        elif op == 44:
+            x = F[u]
+            F[o] = math.log1p(x)
         elif op == 45:
             x = F[u]
-            F[o] = math.sin(x)
-        elif op == 46:
-            x = F[u]
-            F[o] = math.cos(x)
+            F[o] = math.sqrt(x)
         elif op == 47:
             x = F[u]
-            F[o] = math.tan(x)
+            F[o] = math.sin(x)
         elif op == 48:
             x = F[u]
-            F[o] = math.asin(x)
+            F[o] = math.cos(x)
         elif op == 49:
             x = F[u]
-            F[o] = math.acos(x)
+            F[o] = math.tan(x)
         elif op == 50:
             x = F[u]
-            F[o] = math.atan(x)
+            F[o] = math.asin(x)
         elif op == 51:
+            x = F[u]
+            F[o] = math.acos(x)
+        elif op == 52:
+            x = F[u]
+            F[o] = math.atan(x)
+        elif op == 53:
             x = F[u]
             y = F[v]
             F[o] = math.atan2(x, y)
-        elif op == 52:
-            x = F[u]
-            F[o] = math.sinh(x)
-        elif op == 53:
-            x = F[u]
-            F[o] = math.cosh(x)
         elif op == 54:
             x = F[u]
-            F[o] = math.tanh(x)
+            F[o] = math.sinh(x)
+        elif op == 55:
+            x = F[u]
+            F[o] = math.cosh(x)
         elif op == 56:
             x = F[u]
-            F[o] = math.erf(x)
-        elif op == 60:
+            F[o] = math.tanh(x)
+        elif op == 58:
             x = F[u]
-            y = F[v]
-            F[o] = x if (x > y) | (x != x) else y
-        elif op == 61:
-            x = I[u]
-            y = I[v]
-            I[o] = x if (x > y) | (x != x) else y
+            F[o] = math.erf(x)
         elif op == 62:
             x = F[u]
             y = F[v]
-            F[o] = x if (x < y) | (x != x) else y
+            F[o] = x if (x > y) | (x != x) else y
         elif op == 63:
             x = I[u]
             y = I[v]
-            I[o] = x if (x < y) | (x != x) else y
+            I[o] = x if (x > y) | (x != x) else y
         elif op == 64:
             x = F[u]
             y = F[v]
-            F[o] = (x > y) + 0.5 * (x == y)
+            F[o] = x if (x < y) | (x != x) else y
         elif op == 65:
+            x = I[u]
+            y = I[v]
+            I[o] = x if (x < y) | (x != x) else y
+        elif op == 66:
+            x = F[u]
+            y = F[v]
+            F[o] = (x > y) + 0.5 * (x == y)
+        elif op == 67:
             c = B[u]
             x = F[v]
             y = F[w]
             F[o] = x if c else y
-        elif op == 66:
+        elif op == 68:
             c = B[u]
             x = I[v]
             y = I[w]
             I[o] = x if c else y
-        elif op == 67:
+        elif op == 69:
             c = B[u]
             x = B[v]
             y = B[w]
             B[o] = x if c else y
-        elif op == 68:
+        elif op == 70:
             x = F[u]
             y = F[v]
             F[o] = 0.0 if x == 0.0 else x * y
-        elif op == 69:
+        elif op == 71:
             x = F[u]
             F[o] = np.floor(x)
-        elif op == 70:
+        elif op == 72:
             x = F[u]
             F[o] = np.ceil(x)
-        elif op == 73:
+        elif op == 75:
             x = F[u]
             y = F[v]
-            B[o] = x < y
-        elif op == 74:
-            x = I[u]
-            y = I[v]
-            B[o] = x < y
-        elif op == 75:
-            x = B[u]
-            y = B[v]
             B[o] = x < y
         elif op == 76:
-            x = F[u]
-            y = F[v]
-            B[o] = x <= y
-        elif op == 77:
             x = I[u]
             y = I[v]
-            B[o] = x <= y
-        elif op == 78:
+            B[o] = x < y
+        elif op == 77:
             x = B[u]
             y = B[v]
+            B[o] = x < y
+        elif op == 78:
+            x = F[u]
+            y = F[v]
             B[o] = x <= y
         elif op == 79:
-            x = F[u]
-            y = F[v]
-            B[o] = x > y
-        elif op == 80:
             x = I[u]
             y = I[v]
-            B[o] = x > y
-        elif op == 81:
+            B[o] = x <= y
+        elif op == 80:
             x = B[u]
             y = B[v]
+            B[o] = x <= y
+        elif op == 81:
+            x = F[u]
+            y = F[v]
             B[o] = x > y
         elif op == 82:
-            x = F[u]
-            y = F[v]
-            B[o] = x >= y
-        elif op == 83:
             x = I[u]
             y = I[v]
-            B[o] = x >= y
-        elif op == 84:
+            B[o] = x > y
+        elif op == 83:
             x = B[u]
             y = B[v]
+            B[o] = x > y
+        elif op == 84:
+            x = F[u]
+            y = F[v]
             B[o] = x >= y
         elif op == 85:
-            x = F[u]
-            y = F[v]
-            B[o] = x == y
-        elif op == 86:
             x = I[u]
             y = I[v]
-            B[o] = x == y
-        elif op == 87:
+            B[o] = x >= y
+        elif op == 86:
             x = B[u]
             y = B[v]
+            B[o] = x >= y
+        elif op == 87:
+            x = F[u]
+            y = F[v]
             B[o] = x == y
         elif op == 88:
+            x = I[u]
+            y = I[v]
+            B[o] = x == y
+        elif op == 89:
+            x = B[u]
+            y = B[v]
+            B[o] = x == y
+        elif op == 90:
             x = F[u]
             y = F[v]
             B[o] = x != y
-        elif op == 89:
+        elif op == 91:
             x = I[u]
             y = I[v]
             B[o] = x != y
-        elif op == 90:
+        elif op == 92:
             x = B[u]
             y = B[v]
             B[o] = x != y
-        elif op == 91:
-            x = F[u]
-            B[o] = x != x
-        elif op == 92:
-            x = F[u]
-            B[o] = x - x == 0.0
         elif op == 93:
             x = F[u]
-            B[o] = x == math.inf or x == -math.inf
+            B[o] = x != x
         elif op == 94:
-            x = B[u]
-            y = B[v]
-            B[o] = (x != 0) & (y != 0)
+            x = F[u]
+            B[o] = x - x == 0.0
         elif op == 95:
-            x = B[u]
-            y = B[v]
-            B[o] = (x != 0) | (y != 0)
+            x = F[u]
+            B[o] = x == math.inf or x == -math.inf
         elif op == 96:
             x = B[u]
             y = B[v]
-            B[o] = (x != 0) ^ (y != 0)
+            B[o] = (x != 0) & (y != 0)
         elif op == 97:
             x = B[u]
-            B[o] = x == 0
+            y = B[v]
+            B[o] = (x != 0) | (y != 0)
         elif op == 98:
-            x = I[u]
-            F[o] = x
+            x = B[u]
+            y = B[v]
+            B[o] = (x != 0) ^ (y != 0)
         elif op == 99:
             x = B[u]
-            F[o] = x
+            B[o] = x == 0
         elif op == 100:
-            x = F[u]
-            I[o] = int(x)
+            x = I[u]
+            F[o] = x
         elif op == 101:
             x = B[u]
-            I[o] = int(x)
+            F[o] = x
         elif op == 102:
             x = F[u]
-            B[o] = x != 0
+            I[o] = int(x)
         elif op == 103:
+            x = B[u]
+            I[o] = int(x)
+        elif op == 104:
+            x = F[u]
+            B[o] = x != 0
+        elif op == 105:
             x = I[u]
             B[o] = x != 0
-        elif op == 104:
+        elif op == 106:
             x = I[u]
             y = I[v]
             I[o] = -1099511627776 if x < -y or x >= y else (x + y if x < 0 else x)
-        elif op == 105:
+        elif op == 107:
             x = F[u]
             y = F[v]
             if word[GUARDED] != 0 and not (x == y or (x != x and y != y)):
                 word[WHERE] = pc
                 return GUARD_FAILED
             B[o] = 1
-        elif op == 106:
+        elif op == 108:
             x = I[u]
             y = I[v]
             if word[GUARDED] != 0 and not (x == y or (x != x and y != y)):
                 word[WHERE] = pc
                 return GUARD_FAILED
             B[o] = 1
-        elif op == 107:
+        elif op == 109:
             x = B[u]
             y = B[v]
             if word[GUARDED] != 0 and not (x == y or (x != x and y != y)):
@@ -898,7 +898,7 @@ def sweep(control, one):
                 rounds *= record[DIMS + 5 * d]
                 counters[d] = 0
             for _ in range(rounds):
-                if op == 18:
+                if op == 20:
                     po = floats(o, one)
                     pu = floats(u, one)
                     pv = floats(v, one)
@@ -922,30 +922,6 @@ def sweep(control, one):
                             x = load(pu, i * su)
                             y = load(pv, i * sv)
                             store(po, i, x + y)
-                elif op == 20:
-                    po = floats(o, one)
-                    pu = floats(u, one)
-                    pv = floats(v, one)
-                    if su == 1 and sv == 1:
-                        for i in range(n):
-                            x = load(pu, i)
-                            y = load(pv, i)
-                            store(po, i, x - y)
-                    elif su == 1 and sv == 0:
-                        y = load(pv, 0)
-                        for i in range(n):
-                            x = load(pu, i)
-                            store(po, i, x - y)
-                    elif su == 0 and sv == 1:
-                        x = load(pu, 0)
-                        for i in range(n):
-                            y = load(pv, i)
-                            store(po, i, x - y)
-                    else:
-                        for i in range(n):
-                            x = load(pu, i * su)
-                            y = load(pv, i * sv)
-                            store(po, i, x - y)
                 elif op == 22:
                     po = floats(o, one)
                     pu = floats(u, one)
@@ -954,22 +930,22 @@ def sweep(control, one):
                         for i in range(n):
                             x = load(pu, i)
                             y = load(pv, i)
-                            store(po, i, x * y)
+                            store(po, i, x - y)
                     elif su == 1 and sv == 0:
                         y = load(pv, 0)
                         for i in range(n):
                             x = load(pu, i)
-                            store(po, i, x * y)
+                            store(po, i, x - y)
                     elif su == 0 and sv == 1:
                         x = load(pu, 0)
                         for i in range(n):
                             y = load(pv, i)
-                            store(po, i, x * y)
+                            store(po, i, x - y)
                     else:
                         for i in range(n):
                             x = load(pu, i * su)
                             y = load(pv, i * sv)
-                            store(po, i, x * y)
+                            store(po, i, x - y)
                 elif op == 24:
                     po = floats(o, one)
                     pu = floats(u, one)
@@ -978,65 +954,23 @@ def sweep(control, one):
                         for i in range(n):
                             x = load(pu, i)
                             y = load(pv, i)
-                            store(po, i, x / y)
+                            store(po, i, x * y)
                     elif su == 1 and sv == 0:
                         y = load(pv, 0)
                         for i in range(n):
                             x = load(pu, i)
-                            store(po, i, x / y)
+                            store(po, i, x * y)
                     elif su == 0 and sv == 1:
                         x = load(pu, 0)
                         for i in range(n):
                             y = load(pv, i)
-                            store(po, i, x / y)
+                            store(po, i, x * y)
                     else:
                         for i in range(n):
                             x = load(pu, i * su)
                             y = load(pv, i * sv)
-                            store(po, i, x / y)
-                elif op == 30:
-                    po = floats(o, one)
-                    pu = floats(u, one)
-                    if True:
-                        for i in range(n):
-                            x = load(pu, i)
-                            store(po, i, -x)
-                elif op == 32:
-                    po = floats(o, one)
-                    pu = floats(u, one)
-                    if True:
-                        for i in range(n):
-                            x = load(pu, i)
-                            store(po, i, x * x)
-                elif op == 34:
-                    po = floats(o, one)
-                    pu = floats(u, one)
-                    if True:
-                        for i in range(n):
-                            x = load(pu, i)
-                            store(po, i, 1.0 / x)
-                elif op == 35:
-                    po = floats(o, one)
-                    pu = floats(u, one)
-                    if True:
-                        for i in range(n):
-                            x = load(pu, i)
-                            store(po, i, abs(x))
-                elif op == 37:
-                    po = floats(o, one)
-                    pu = floats(u, one)
-                    if True:
-                        for i in range(n):
-                            x = load(pu, i)
-                            store(po, i, x if x != x else (x > 0) - (x < 0))
-                elif op == 43:
-                    po = floats(o, one)
-                    pu = floats(u, one)
-                    if True:
-                        for i in range(n):
-                            x = load(pu, i)
-                            store(po, i, math.sqrt(x))
-                elif op == 60:
+                            store(po, i, x * y)
+                elif op == 26:
                     po = floats(o, one)
                     pu = floats(u, one)
                     pv = floats(v, one)
@@ -1044,22 +978,64 @@ def sweep(control, one):
                         for i in range(n):
                             x = load(pu, i)
                             y = load(pv, i)
-                            store(po, i, x if (x > y) | (x != x) else y)
+                            store(po, i, x / y)
                     elif su == 1 and sv == 0:
                         y = load(pv, 0)
                         for i in range(n):
                             x = load(pu, i)
-                            store(po, i, x if (x > y) | (x != x) else y)
+                            store(po, i, x / y)
                     elif su == 0 and sv == 1:
                         x = load(pu, 0)
                         for i in range(n):
                             y = load(pv, i)
-                            store(po, i, x if (x > y) | (x != x) else y)
+                            store(po, i, x / y)
                     else:
                         for i in range(n):
                             x = load(pu, i * su)
                             y = load(pv, i * sv)
-                            store(po, i, x if (x > y) | (x != x) else y)
+                            store(po, i, x / y)
+                elif op == 32:
+                    po = floats(o, one)
+                    pu = floats(u, one)
+                    if True:
+                        for i in range(n):
+                            x = load(pu, i)
+                            store(po, i, -x)
+                elif op == 34:
+                    po = floats(o, one)
+                    pu = floats(u, one)
+                    if True:
+                        for i in range(n):
+                            x = load(pu, i)
+                            store(po, i, x * x)
+                elif op == 36:
+                    po = floats(o, one)
+                    pu = floats(u, one)
+                    if True:
+                        for i in range(n):
+                            x = load(pu, i)
+                            store(po, i, 1.0 / x)
+                elif op == 37:
+                    po = floats(o, one)
+                    pu = floats(u, one)
+                    if True:
+                        for i in range(n):
+                            x = load(pu, i)
+                            store(po, i, abs(x))
+                elif op == 39:
+                    po = floats(o, one)
+                    pu = floats(u, one)
+                    if True:
+                        for i in range(n):
+                            x = load(pu, i)
+                            store(po, i, x if x != x else (x > 0) - (x < 0))
+                elif op == 45:
+                    po = floats(o, one)
+                    pu = floats(u, one)
+                    if True:
+                        for i in range(n):
+                            x = load(pu, i)
+                            store(po, i, math.sqrt(x))
                 elif op == 62:
                     po = floats(o, one)
                     pu = floats(u, one)
@@ -1068,6 +1044,30 @@ def sweep(control, one):
                         for i in range(n):
                             x = load(pu, i)
                             y = load(pv, i)
+                            store(po, i, x if (x > y) | (x != x) else y)
+                    elif su == 1 and sv == 0:
+                        y = load(pv, 0)
+                        for i in range(n):
+                            x = load(pu, i)
+                            store(po, i, x if (x > y) | (x != x) else y)
+                    elif su == 0 and sv == 1:
+                        x = load(pu, 0)
+                        for i in range(n):
+                            y = load(pv, i)
+                            store(po, i, x if (x > y) | (x != x) else y)
+                    else:
+                        for i in range(n):
+                            x = load(pu, i * su)
+                            y = load(pv, i * sv)
+                            store(po, i, x if (x > y) | (x != x) else y)
+                elif op == 64:
+                    po = floats(o, one)
+                    pu = floats(u, one)
+                    pv = floats(v, one)
+                    if su == 1 and sv == 1:
+                        for i in range(n):
+                            x = load(pu, i)
+                            y = load(pv, i)
                             store(po, i, x if (x < y) | (x != x) else y)
                     elif su == 1 and sv == 0:
                         y = load(pv, 0)
@@ -1084,7 +1084,7 @@ def sweep(control, one):
                             x = load(pu, i * su)
                             y = load(pv, i * sv)
                             store(po, i, x if (x < y) | (x != x) else y)
-                elif op == 64:
+                elif op == 66:
                     po = floats(o, one)
                     pu = floats(u, one)
                     pv = floats(v, one)
@@ -1108,7 +1108,7 @@ def sweep(control, one):
                             x = load(pu, i * su)
                             y = load(pv, i * sv)
                             store(po, i, (x > y) + 0.5 * (x == y))
-                elif op == 65:
+                elif op == 67:
                     po = floats(o, one)
                     pu = octets(u)
                     pv = floats(v, one)
@@ -1143,7 +1143,7 @@ def sweep(control, one):
                             x = load(pv, i * sv)
                             y = load(pw, i * sw)
                             store(po, i, x if c else y)
-                elif op == 66:
+                elif op == 68:
                     po = ints(o)
                     pu = octets(u)
                     pv = ints(v)
@@ -1154,7 +1154,7 @@ def sweep(control, one):
                             x = load(pv, i * sv)
                             y = load(pw, i * sw)
                             store(po, i, x if c else y)
-                elif op == 67:
+                elif op == 69:
                     po = octets(o)
                     pu = octets(u)
                     pv = octets(v)
@@ -1165,7 +1165,7 @@ def sweep(control, one):
                             x = load(pv, i * sv)
                             y = load(pw, i * sw)
                             store(po, i, x if c else y)
-                elif op == 68:
+                elif op == 70:
                     po = floats(o, one)
                     pu = floats(u, one)
                     pv = floats(v, one)
@@ -1189,49 +1189,49 @@ def sweep(control, one):
                             x = load(pu, i * su)
                             y = load(pv, i * sv)
                             store(po, i, 0.0 if x == 0.0 else x * y)
-                elif op == 98:
-                    po = floats(o, one)
-                    pu = ints(u)
-                    if True:
-                        for i in range(n):
-                            x = load(pu, i)
-                            store(po, i, x)
-                elif op == 99:
-                    po = floats(o, one)
-                    pu = octets(u)
-                    if True:
-                        for i in range(n):
-                            x = load(pu, i)
-                            store(po, i, x)
                 elif op == 100:
+                    po = floats(o, one)
+                    pu = ints(u)
+                    if True:
+                        for i in range(n):
+                            x = load(pu, i)
+                            store(po, i, x)
+                elif op == 101:
+                    po = floats(o, one)
+                    pu = octets(u)
+                    if True:
+                        for i in range(n):
+                            x = load(pu, i)
+                            store(po, i, x)
+                elif op == 102:
                     po = ints(o)
                     pu = floats(u, one)
                     if True:
                         for i in range(n):
                             x = load(pu, i)
                             store(po, i, int(x))
-                elif op == 101:
+                elif op == 103:
                     po = ints(o)
                     pu = octets(u)
                     if True:
                         for i in range(n):
                             x = load(pu, i)
                             store(po, i, int(x))
-                elif op == 102:
+                elif op == 104:
                     po = octets(o)
                     pu = floats(u, one)
                     if True:
                         for i in range(n):
                             x = load(pu, i)
                             store(po, i, x != 0)
-                elif op == 103:
+                elif op == 105:
                     po = octets(o)
                     pu = ints(u)
                     if True:
                         for i in range(n):
                             x = load(pu, i)
                             store(po, i, x != 0)
-                elif op == 104:
+                elif op == 106:
                     po = ints(o)
                     pu = ints(u)
                     pv = ints(v)

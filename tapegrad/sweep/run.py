@@ -69,6 +69,9 @@ class Runner:
         program, bases, extents = self.program, workspace.bases, workspace.extents
         dtype = program.tape.dtype
         outputs = [np.empty(t.shape, t.dtype(dtype)) for t in program.outputs]
+        if program.poison:
+            for output in outputs:
+                output.reshape(-1).view(np.uint8)[:] = _POISON
         for k, value in enumerate(inputs):
             bases[1 + k], extents[1 + k] = address(value), value.nbytes
         first = len(bases) - len(outputs)

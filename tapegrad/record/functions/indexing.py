@@ -20,8 +20,7 @@ from numpy.typing import NDArray
 
 from tapegrad.errors import DtypeError, ElementIndexError, UnsupportedError, describe
 from tapegrad.ops.elementwise import OUTSIDE
-from tapegrad.ops.row import BOOL, INT, ArrayType
-from tapegrad.ops.table import OPCODES
+from tapegrad.ops.row import BOOL, INT
 from tapegrad.record.functions.common import (
     find_variable,
     lift,
@@ -34,8 +33,6 @@ from tapegrad.record.functions.common import (
 from tapegrad.record.recorder import Recorder, unsupported
 from tapegrad.record.variable import Variable
 
-_SLICE: Final = OPCODES["slice"]
-_RESHAPE: Final = OPCODES["reshape"]
 # Strides that add up to no more can't make an int64 of the sentinel OUTSIDE wrap around.
 _STRIDES: Final = (1 << 62) // -OUTSIDE
 _WANTED: Final = "integers, slices, None, Ellipsis, or arrays of integers or constant booleans"
@@ -325,31 +322,19 @@ def getitem(x: Variable, index: Any) -> Variable:
 
 
 def _item(x: Variable, index: tuple[int, ...]) -> Variable:
-    """x[i], x[i, j]: what loops over scalars do most, so it is written into the recording directly."""
-    recorder = x._recorder
-    recorder._check(x)
-    shape, used = x.shape, len(index)
+    """x[i], x[i, j]: what loops over scalars do most."""
+    recorder, shape, used = x._recorder, x.shape, len(index)
     if used > len(shape):
         raise _too_many(recorder, shape, used)
-    windows = [(0, 1, m) for m in shape]
+    place = 0
     for axis, i in enumerate(index):
         n = shape[axis]
         if not -n <= i < n:
             raise _outside(recorder, i, axis, n)
-        windows[axis] = (i + n if i < 0 else i, 1, 1)
-    rest = shape[used:]
-    key = ("x[i]", x._type, used)
-    rule = recorder._rules.get(key)
-    if rule is None:
-        types = [recorder.types(ArrayType((1,) * k + rest, x._kind)) for k in (used, 0)]
-        rule = recorder._rules[key] = (types[0], types[1], recorder._form(ArrayType(rest)), True)
-    line, slot = recorder._lines.current(), x._slot
-    if shape[:used] != (1,) * used:
-        slot = recorder._append(_SLICE, recorder._attributes(tuple(windows)), rule[0], (slot,), line)
-    out = rule[2].__new__(rule[2])
-    out._recorder, out._type, out._active = recorder, rule[1], x._active
-    out._slot = recorder._append(_RESHAPE, recorder._attributes(rest), rule[1], (slot,), line)
-    return out
+        place = place * n + (i + n if i < 0 else i)
+    if used != 1:
+        x = recorder.apply("reshape", (prod(shape[:used]), *shape[used:]), x)
+    return recorder.apply("item", (place,), x)
 
 
 def take(a: Any, indices: Any, axis: Any = None, out: Any = None, mode: str = "raise") -> Variable:

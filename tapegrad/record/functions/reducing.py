@@ -103,20 +103,25 @@ def all(a: Any, axis: Any = None, out: Any = None, keepdims: Any = NO_VALUE, *, 
 
 
 def logsumexp(a: Any, axis: Any = None, b: Any = None, keepdims: Any = False, return_sign: bool = False) -> Variable:
-    """`scipy.special.logsumexp` without weights: no overflow, and right where all or some entries are infinite."""
+    """`scipy.special.logsumexp` without weights: no overflow, and right where all or some entries are infinite.
+
+    Where all entries are -inf, so is the result, and its derivative is 0.
+    """
     v = operand(a)
     r = v._recorder
     refuse("logsumexp", r, b=b, return_sign=return_sign or None)
     v = r.cast(v, FLOAT)
     axes = _axes("logsumexp", v, axis)
-    shape = _kept(v, axes)
     if 0 in (v.shape[k] for k in axes):
-        return constant(r, -math.inf, shape if given(keepdims) else _dropped(v, axes), FLOAT)
-    largest = r.apply("stop_gradient", (), _reduced("max", v, axes, True))
+        return constant(r, -math.inf, _kept(v, axes) if given(keepdims) else _dropped(v, axes), FLOAT)
+    largest = r.apply("stop_gradient", (), _reduced("max", v, axes, False))
     shift = r.elementwise("where", r.elementwise("isfinite", largest), largest, 0.0)
-    total = _reduced("sum", r.elementwise("exp", r.elementwise("subtract", v, shift)), axes, False)
-    result = r.elementwise("add", r.elementwise("log", total), reshaped(shift, total.shape))
-    return reshaped(result, shape) if given(keepdims) else result
+    terms = r.elementwise("exp", r.elementwise("subtract", v, reshaped(shift, _kept(v, axes))))
+    # Where all terms are 0, log(0 + 1) and a shift of -inf; a `where` would make the whole derivative masked.
+    none = r.cast(r.elementwise("equal", largest, -math.inf), FLOAT)
+    total = r.elementwise("add", _reduced("sum", terms, axes, False), none)
+    result = r.elementwise("add", r.elementwise("log", total), r.elementwise("minimum", shift, largest))
+    return reshaped(result, _kept(v, axes)) if given(keepdims) else result
 
 
 # --- what they share
