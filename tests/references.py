@@ -50,18 +50,18 @@ def _matmul(attribute: Any, a: Any, b: Any) -> Any:
     return jnp.einsum("...ij,...jk->...ik", a, b, precision="highest")
 
 
-# By the names that jax.numpy gives them.
-_SAME_NAME: Final = (
-    "add", "subtract", "multiply", "divide", "power", "floor_divide", "remainder", "negative", "square",
-    "reciprocal", "absolute", "sign", "exp", "expm1", "log", "log1p", "sqrt", "logaddexp", "sin", "cos", "tan",
-    "arcsin", "arccos", "arctan", "arctan2", "sinh", "cosh", "tanh", "maximum", "minimum", "where", "floor",
-    "ceil", "rint", "trunc", "less", "less_equal", "greater", "greater_equal", "equal", "not_equal", "isnan",
-    "isfinite", "isinf", "logical_and", "logical_or", "logical_xor", "logical_not",
-)  # fmt: skip
+def _by_name() -> dict[str, Reference]:
+    """Elementwise rows that JAX has under the same name."""
+    found = {}
+    for op in OPS:
+        module = next((m for m in (jnp, special) if op.elementwise and hasattr(m, op.name)), None)
+        if module is not None:
+            found[op.name] = _named(module, op.name)
+    return found
+
 
 REFERENCES: Final[dict[str, Reference]] = {
-    **{name: _named(jnp, name) for name in _SAME_NAME},
-    **{name: _named(special, name) for name in ("expit", "erf", "gammaln", "digamma", "zeta")},
+    **_by_name(),
     "to_float": lambda _, x: x.astype(jnp.float64),
     "to_int": lambda _, x: x.astype(jnp.int64),
     "to_bool": lambda _, x: x != 0,
@@ -71,6 +71,8 @@ REFERENCES: Final[dict[str, Reference]] = {
     "slice": lambda windows, x: x[_indices(windows)],
     "pad": _pad,
     "slice_add": lambda windows, acc, x: acc.at[_indices(windows)].add(x),
+    "item": lambda attribute, x: x[attribute[0]],
+    "item_add": lambda attribute, acc, x: acc.at[attribute[0]].add(x),
     "concatenate": lambda attribute, *xs: jnp.concatenate(xs, attribute[0]),
     "stop_gradient": lambda _, x: jax.lax.stop_gradient(x),
     "sum": lambda axes, x: jnp.sum(x, axis=axes),

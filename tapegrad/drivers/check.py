@@ -52,7 +52,7 @@ def check_grad(
     labels = [label for k in wanted for label in names(flatten(args[k])[1], f"args[{k}]")]
     gradient = [np.asarray(g, np.float64).reshape(-1) for g in flatten(gradients)[0]]
     points = [np.array(p, np.float64) for p in parameters]
-    tolerance = max(_TOLERANCE[np.asarray(p).dtype.char] for p in parameters)
+    tolerance = max((_TOLERANCE[np.asarray(p).dtype.char] for p in parameters), default=0.0)
     largest = max((float(np.abs(g[np.isfinite(g)]).max(initial=0.0)) for g in gradient), default=0.0)
     rtol = tolerance if rtol is None else rtol
     atol = tolerance * max(1.0, largest) if atol is None else atol
