@@ -62,7 +62,7 @@ SHAPES: Final[dict[int, tuple[tuple[tuple[int, ...], ...], ...]]] = {
 
 # Structural rows name no kinds. Those that only move elements take all of them, reductions take numbers.
 MOVES_ANY_KIND: Final = frozenset(
-    {"reshape", "transpose", "broadcast_to", "slice", "pad", "concatenate", "gather", "stop_gradient"}
+    {"reshape", "transpose", "broadcast_to", "slice", "item", "pad", "concatenate", "gather", "stop_gradient"}
 )
 REDUCES_INTEGERS: Final = frozenset({"sum", "max", "min"})
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Final
 
 import numpy
@@ -160,7 +161,7 @@ def _labelled(rng: numpy.random.Generator, size: str) -> Arguments:
 def _layers(batch: int) -> Callable[[numpy.random.Generator, str], Arguments]:
     def make(rng: numpy.random.Generator, size: str) -> Arguments:
         widths = (784, 512, 256, 10)
-        shapes = zip(widths[:-1], widths[1:], strict=True)
+        shapes = pairwise(widths)
         layers = [(rng.normal(size=s) / numpy.sqrt(s[0]), 0.1 * rng.normal(size=s[1])) for s in shapes]
         return layers, rng.normal(size=(batch, 784)), rng.normal(size=(batch, 10))
 

@@ -184,6 +184,19 @@ def window(w: Writer) -> None:
             w.step("slice_add", x, y, attribute=place, bound=w.bounds[x] + w.bounds[y])
 
 
+def item(w: Writer) -> None:
+    """x[k], or something added to it."""
+    if (x := w.value(lambda t: t.size > 0 and bool(t.shape))) is None:
+        return
+    shape = w.types[x].shape
+    place = (w.choose.integer(0, shape[0] - 1),)
+    y = w.value(lambda t: t.shape == shape[1:])
+    if y is None or w.chance(2):
+        w.step("item", x, attribute=place)
+    else:
+        w.step("item_add", x, y, attribute=place, bound=w.bounds[x] + w.bounds[y])
+
+
 def windows_of(w: Writer, shape: tuple[int, ...], counts: tuple[int, ...]) -> tuple[tuple[int, int, int], ...]:
     """A plain window of these lengths, anywhere."""
     return tuple((w.choose.integer(0, n - c), 1, c) for n, c in zip(shape, counts, strict=True))
@@ -247,7 +260,7 @@ def product(w: Writer) -> None:
     if (a := w.value(lambda t: len(t.shape) >= 2)) is None:
         return
     shape = w.types[a].shape
-    flip_a, flip_b = w.chance(2), w.chance(2)
+    flip_a, flip_b = w.choose.integer(0, 1), w.choose.integer(0, 1)
     inner = shape[-2] if flip_a else shape[-1]
     b = w.value(
         lambda t: len(t.shape) >= 2
@@ -255,7 +268,7 @@ def product(w: Writer) -> None:
         and broadcasts(shape[:-2], t.shape[:-2])
     )
     if b is None or w.chance(6):
-        b, flip_b = a, not flip_a
+        b, flip_b = a, 1 - flip_a
     flags = (flip_a, flip_b)
     result = product_shape(shape, w.types[b].shape, flags)
     bound = max(inner, 1) * w.bounds[a] * w.bounds[b]
@@ -268,7 +281,7 @@ def product(w: Writer) -> None:
         w.step("matmul_add", acc, a, b, attribute=flags, bound=bound + w.bounds[acc])
 
 
-def product_shape(a: tuple[int, ...], b: tuple[int, ...], flags: tuple[bool, bool]) -> tuple[int, ...]:
+def product_shape(a: tuple[int, ...], b: tuple[int, ...], flags: tuple[int, int]) -> tuple[int, ...]:
     return (*np.broadcast_shapes(a[:-2], b[:-2]), a[-1] if flags[0] else a[-2], b[-2] if flags[1] else b[-1])
 
 
@@ -306,5 +319,5 @@ def to_scalar(w: Writer) -> None:
 SCALAR_MOVES: Final[tuple[Any, ...]] = (bounded, arithmetic, arithmetic, choice, restricted, same_bound)
 MOVES: Final[tuple[Any, ...]] = (
     bounded, same_bound, restricted, arithmetic, arithmetic, arithmetic, choice, reduction, reduction, reshape,
-    transpose, broadcast, window, window, concatenate, gather, scatter, product, product, leaf, to_scalar,
+    transpose, broadcast, window, window, item, concatenate, gather, scatter, product, product, leaf, to_scalar,
 )  # fmt: skip

@@ -7,7 +7,7 @@ for each value and scales down what grows, so that rounding errors stay small be
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Protocol
 
 import numpy as np
@@ -21,11 +21,11 @@ from tapegrad.record.variable import Variable
 LARGEST: Final = 64  # elements of a value
 LIMIT: Final = 6.0  # a value that may be larger is scaled down
 SHAPES: Final = ((), (), (1,), (3,), (4,), (2, 3), (3, 2), (3, 3), (1, 3), (3, 1), (2, 1, 3), (2, 3, 2), (0,), (0, 3))
-# Exactly the same numbers by any code, if the operands are: no rounding, or one IEEE operation.
+# Exactly the same numbers by any code, if the operands are. (A product is not: it may be fused with a sum.)
 EXACT: Final = frozenset(
-    {"add", "subtract", "multiply", "negative", "square", "absolute", "maximum", "minimum", "where", "max", "min",
-     "reshape", "transpose", "broadcast_to", "slice", "pad", "slice_add", "concatenate", "gather", "stop_gradient",
-     "to_float"}
+    {"add", "subtract", "negative", "absolute", "maximum", "minimum", "where", "max", "min", "reshape", "transpose",
+     "broadcast_to", "slice", "pad", "slice_add", "item", "concatenate", "gather",
+     "stop_gradient", "to_float"}
 )  # fmt: skip
 
 
@@ -130,6 +130,11 @@ class Program:
         for term in sums[1:]:
             total = recorder.elementwise("add", total, term)
         return [total]
+
+    def without_stops(self) -> Program:
+        """The program with another linear operation in place of stop_gradient, which differences do not see."""
+        steps = [replace(s, name="negative") if s.name == "stop_gradient" else s for s in self.steps]
+        return replace(self, steps=steps)
 
     def __str__(self) -> str:
         rows = [f"v{k} = input {x}" for k, x in enumerate(self.inputs)]

@@ -73,6 +73,8 @@ REFERENCES: Final[dict[str, Reference]] = {
     "slice_add": lambda windows, acc, x: acc.at[_indices(windows)].add(x),
     "item": lambda attribute, x: x[attribute[0]],
     "item_add": lambda attribute, acc, x: acc.at[attribute[0]].add(x),
+    "item": lambda attribute, x: x[attribute[0]],
+    "item_add": lambda attribute, acc, x: acc.at[attribute[0]].add(x),
     "concatenate": lambda attribute, *xs: jnp.concatenate(xs, attribute[0]),
     "stop_gradient": lambda _, x: jax.lax.stop_gradient(x),
     "sum": lambda axes, x: jnp.sum(x, axis=axes),

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import ast
+import importlib
 import os
+import pkgutil
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 import pytest
+from numba.core.dispatcher import Dispatcher
 
 import tapegrad
 from tapegrad.ops.table import digest
@@ -71,6 +77,28 @@ def test_the_kernels_are_fresh() -> None:
     assert digest() == kernels.DIGEST
 
 
+def compiled_functions() -> Iterator[tuple[ModuleType, Dispatcher]]:
+    """Every compiled function with the module it stands in."""
+    for found in pkgutil.walk_packages(tapegrad.__path__, "tapegrad."):
+        if found.name.startswith(("tapegrad.demo", "tapegrad.__main__")):
+            continue
+        module = importlib.import_module(found.name)
+        for value in vars(module).values():
+            if isinstance(value, Dispatcher) and value.py_func.__module__ == found.name:
+                yield module, value
+
+
+def test_compiled_functions_read_nothing_from_other_files() -> None:
+    # The cache looks at one file only: what is imported into it could change without being noticed.
+    functions = list(compiled_functions())
+    assert len(functions) > 20
+    for module, function in functions:
+        tree = ast.parse(Path(module.__file__ or "").read_text())
+        imports = (n for n in ast.walk(tree) if isinstance(n, ast.ImportFrom))
+        imported = {a.asname or a.name for n in imports for a in n.names}
+        assert not imported.intersection(function.py_func.__code__.co_names), function
+
+
 def test_the_check_notices_an_edit_of_a_hand_written_part(tmp_path: Path) -> None:
     root = copy(tmp_path, ignore=("__pycache__",))
     assert python(root, "-m", "tools.generate_kernels", "--check").returncode == 0
@@ -85,7 +113,10 @@ def test_an_edit_of_a_rule_never_leaves_a_stale_kernel(tmp_path: Path) -> None:
     root = copy(tmp_path)
     before = python(root, "-c", SQUARES)
     assert before.returncode == 0, before.stderr
-    assert before.stdout.split(maxsplit=1) == [str(root / "tapegrad" / "__init__.py"), "14.0 [2.0, 4.0, 6.0] 25.0 10.0\n"]
+    assert before.stdout.split(maxsplit=1) == [
+        str(root / "tapegrad" / "__init__.py"),
+        "14.0 [2.0, 4.0, 6.0] 25.0 10.0\n",
+    ]
     assert list((root / "tapegrad" / "sweep" / "__pycache__").glob("kernels.sweep-*.nbc"))
 
     edit(root / "tapegrad" / "ops" / "elementwise.py", 'unary("square", "x * x",', 'unary("square", "x + x",')

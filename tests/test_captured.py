@@ -80,6 +80,20 @@ def test_a_change_through_a_view_is_found() -> None:
     assert f(1.0) == 105.0
 
 
+def test_a_change_of_sign_of_zero_and_of_shape_is_found() -> None:
+    array = np.zeros((2, 3))
+    f = tg.grad(lambda x: np.sum(np.arctan2(array, x)) + array.shape[0] * x)
+    assert f(-1.0) == 2.0
+    array[1, 2] = -0.0
+    with pytest.raises(CapturedArrayError):
+        f(-1.0)
+    assert f(-1.0) == 2.0
+    array.shape = (3, 2)
+    with pytest.raises(CapturedArrayError):
+        f(-1.0)
+    assert f(-1.0) == 3.0
+
+
 def test_writing_the_same_values_again_is_no_change() -> None:
     array = np.array([1.0, np.nan, 3.0])
     counted = Counted(lambda x: np.sum(x * array))

@@ -284,7 +284,9 @@ def test_layouts_of_parameters_and_data(name: str, dtype: Any) -> None:
     assert np.array_equal(tg.grad(lambda x, d: np.sum(x * d))(x, rows), np.broadcast_to(rows, x.shape))
 
 
-@pytest.mark.parametrize("dtype", [np.int8, np.uint8, np.int16, np.uint16, np.int32, np.uint32, np.int64, np.uint64, bool])
+@pytest.mark.parametrize(
+    "dtype", [np.int8, np.uint8, np.int16, np.uint16, np.int32, np.uint32, np.int64, np.uint64, bool]
+)
 @pytest.mark.parametrize("order", [">", "<"])
 def test_data_of_integers_and_booleans(dtype: Any, order: str) -> None:
     data = np.array([[0, 1, 1], [1, 0, 1]]).astype(np.dtype(dtype).newbyteorder(order))[:, ::-1]
@@ -321,7 +323,7 @@ class Series:
     """Data of another library: NumPy can make an array of it."""
 
     def __init__(self, values: Any) -> None:
-        self.values = np.asarray(values, np.float64)
+        self.values = np.asarray(values, np.float32)
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
         return self.values

@@ -48,7 +48,8 @@ def by_jax(model: Model, arguments: tuple[Any, ...]) -> tuple[float, Any]:
         f = jax.value_and_grad(partial(model.f, jax.numpy))
         if model.compiles:
             f = jax.jit(f)
-        value, gradient = f(*jax.tree.map(lambda x: jax.numpy.asarray(x) if isinstance(x, np.ndarray) else x, arguments))
+        arrays = jax.tree.map(lambda x: jax.numpy.asarray(x) if isinstance(x, np.ndarray) else x, arguments)
+        value, gradient = f(*arrays)
         return float(value), jax.tree.map(np.asarray, gradient)
 
 

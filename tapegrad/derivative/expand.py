@@ -232,7 +232,14 @@ class Expansion:
             "starts": np.zeros(room + 1, np.int32),
             "operands": np.zeros(8 * n + 64, np.int32),
         }
-        fields = (tape.opcodes, tape.attribute_ids, tape.type_ids, tape.line_ids, tape.starts, tape.operands)
+        fields: tuple[Any, ...] = (
+            tape.opcodes,
+            tape.attribute_ids,
+            tape.type_ids,
+            tape.line_ids,
+            tape.starts,
+            tape.operands,
+        )
         for room_for, values in zip(arrays.values(), fields, strict=True):
             room_for[: len(values)] = values
         state = np.array([n - 1 if reverse else 0, 0, n, m], np.int64)

@@ -18,7 +18,15 @@ from tapegrad.tape import Ints, Tape
 
 @compiled
 def _intern(
-    opcodes: Any, attributes: Any, types: Any, starts: Any, operands: Any, unread: Any, ids: Any, firsts: Any, table: Any
+    opcodes: Any,
+    attributes: Any,
+    types: Any,
+    starts: Any,
+    operands: Any,
+    unread: Any,
+    ids: Any,
+    firsts: Any,
+    table: Any,
 ) -> int:
     """Number the signatures in order of appearance; `table` is an open-addressing hash table of -1s.
 
@@ -65,6 +73,14 @@ def signatures(tape: Tape) -> tuple[Ints, NDArray[np.int64]]:
     firsts = np.empty(n, np.int64)
     table = np.full(1 << max(4, (2 * n).bit_length()), -1, np.int32)
     count = _intern(
-        tape.opcodes, tape.attribute_ids, tape.type_ids, tape.starts, tape.operands, flags("leaf", "immediate"), ids, firsts, table
+        tape.opcodes,
+        tape.attribute_ids,
+        tape.type_ids,
+        tape.starts,
+        tape.operands,
+        flags("leaf", "immediate"),
+        ids,
+        firsts,
+        table,
     )
     return ids, firsts[:count].copy()

@@ -195,7 +195,7 @@ class Variable:
 
     def __index__(self) -> int:
         if self._kind == FLOAT:
-            raise TypeError(f"a floating Variable cannot be an index (at {self._recorder.line()})")
+            self._refuse("index", f"a Variable of dtype {self.dtype}", "an integer: int(x) cuts to one, with a guard")
         return int(self._recorder.guard_number(self, INT, ""))
 
     def __float__(self) -> float:
@@ -256,12 +256,11 @@ class Variable:
             self._unsupported(ufunc.__name__, f"keywords {sorted(options)}", "a call without them")
         return function(*inputs)
 
-    def _special(self, ufunc: Any) -> Any:
+    def _special(self, ufunc: np.ufunc) -> Any:
         """What runs for a ufunc of scipy.special; those are known by name, because importing them is slow."""
-        special = sys.modules.get("scipy.special")
-        if special is None or getattr(special, ufunc.__name__, None) is not ufunc:
-            return None
-        return self._recorder.functions.get(ufunc.__name__)
+        name = ufunc.__name__
+        ours = getattr(sys.modules.get("scipy.special"), name, None) is ufunc
+        return self._recorder.functions.get(name) if ours else None
 
     def __array_function__(self, function: Any, types: Any, arguments: Any, options: Any) -> Any:
         known = self._recorder.functions.get(function)

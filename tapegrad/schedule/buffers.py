@@ -90,7 +90,8 @@ def _share_buffers(
             alone = True
             for o in range(a, b):
                 other = operands[o]
-                if other != s and buffer[other] == h:
+                # The same slot twice is fine where each element depends on its like alone, but not x added into x.
+                if buffer[other] == h and (other != s or (in_place[i] >> (o - a)) & 1 == 0):
                     alone = False
             if alone:
                 chosen = h
