@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Iterator
 
 os.environ["TAPEGRAD_CHECKS"] = "poison,bounds"
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
@@ -24,11 +23,10 @@ settings.load_profile("default")
 
 
 @pytest.fixture(autouse=True)
-def _seeds() -> Iterator[None]:
+def _seeds() -> None:
     """Whatever draws from a global generator draws the same in every run and in any order of the tests."""
     random.seed(0)
     np.random.seed(0)  # noqa: NPY002 - code under test may use it
-    yield
 
 
 @pytest.fixture

@@ -263,9 +263,11 @@ def product(w: Writer) -> None:
     flip_a, flip_b = w.choose.integer(0, 1), w.choose.integer(0, 1)
     inner = shape[-2] if flip_a else shape[-1]
     b = w.value(
-        lambda t: len(t.shape) >= 2
-        and (t.shape[-1] if flip_b else t.shape[-2]) == inner
-        and broadcasts(shape[:-2], t.shape[:-2])
+        lambda t: (
+            len(t.shape) >= 2
+            and (t.shape[-1] if flip_b else t.shape[-2]) == inner
+            and broadcasts(shape[:-2], t.shape[:-2])
+        )
     )
     if b is None or w.chance(6):
         b, flip_b = a, 1 - flip_a

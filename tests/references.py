@@ -7,8 +7,8 @@ from typing import Any, Final
 
 import jax
 import jax.numpy as jnp
-import jax.scipy.special as special
 import numpy as np
+from jax.scipy import special
 
 from tapegrad.ops.table import OPS
 
@@ -71,8 +71,6 @@ REFERENCES: Final[dict[str, Reference]] = {
     "slice": lambda windows, x: x[_indices(windows)],
     "pad": _pad,
     "slice_add": lambda windows, acc, x: acc.at[_indices(windows)].add(x),
-    "item": lambda attribute, x: x[attribute[0]],
-    "item_add": lambda attribute, acc, x: acc.at[attribute[0]].add(x),
     "item": lambda attribute, x: x[attribute[0]],
     "item_add": lambda attribute, acc, x: acc.at[attribute[0]].add(x),
     "concatenate": lambda attribute, *xs: jnp.concatenate(xs, attribute[0]),

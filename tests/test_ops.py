@@ -148,7 +148,10 @@ def test_float32_derivative_is_that_of_float64(op: Op) -> None:
     tape, inputs = record_samples(samples(op, F32), F32)
     seeds = like(run(tape, inputs), rng, F32)
     wide = [v.astype(F64) if v.dtype.kind == "f" else v for v in inputs + seeds]
-    found = [Sample(s.op, s.attribute, tuple(v.astype(F64) if v.dtype.kind == "f" else v for v in s.operands), s.active) for s in samples(op, F32)]
+    found = [
+        Sample(s.op, s.attribute, tuple(v.astype(F64) if v.dtype.kind == "f" else v for v in s.operands), s.active)
+        for s in samples(op, F32)
+    ]
     wanted = run(pullback(record_samples(found)[0]), wide)
     results = run(pullback(tape), inputs + seeds)
     for narrow, reference in zip(results, wanted, strict=True):
@@ -162,7 +165,9 @@ def test_float32_derivative_is_that_of_float64(op: Op) -> None:
 
 def test_every_row_has_a_reference_or_a_reason() -> None:
     known, missing = set(REFERENCES), set(NO_REFERENCE)
-    print(f"{len(names())} names, {len(names()) - len(missing)} compared with JAX, {len(missing)} not: {sorted(missing)}")
+    print(
+        f"{len(names())} names, {len(names()) - len(missing)} compared with JAX, {len(missing)} not: {sorted(missing)}"
+    )
     assert known.isdisjoint(missing)
     assert known | missing == set(names())
     assert all(NO_REFERENCE.values())

@@ -128,7 +128,10 @@ def test_strided_arguments(op: Op) -> None:
     places = active_operands(op, samples(op)[0].operands)
     both = tg.value_and_grad(f, places)
     for name, view in STRIDED.items():
-        operands = [rng.uniform(*op.points[k], (6, 7)) > 0 if kind == BOOL else rng.uniform(*op.points[k], (6, 7)) for k, kind in enumerate(op.kinds)]
+        operands = [
+            rng.uniform(*op.points[k], (6, 7)) > 0 if kind == BOOL else rng.uniform(*op.points[k], (6, 7))
+            for k, kind in enumerate(op.kinds)
+        ]
         views = [view(v) for v in operands]
         wanted = both(*[np.ascontiguousarray(v) for v in views])
         found = both(*views)
@@ -283,8 +286,12 @@ def test_other_selections_drop_what_they_do_not_choose(name: str) -> None:
         "maximum": lambda r, bad: r.elementwise("maximum", bad, 1.0),
         "minimum": lambda r, bad: r.elementwise("minimum", bad, -1.0),
         "max": lambda r, bad: r.apply("max", (0,), r.apply("concatenate", (0,), bad, r.constant(np.ones(2)))),
-        "slice": lambda r, bad: r.apply("slice", ((3, 1, 2),), r.apply("concatenate", (0,), bad, r.constant(np.ones(2)))),
-        "gather": lambda r, bad: r.apply("gather", (0,), r.apply("concatenate", (0,), bad, r.constant(np.ones(2))), r.constant(np.array([4, 3]))),
+        "slice": lambda r, bad: r.apply(
+            "slice", ((3, 1, 2),), r.apply("concatenate", (0,), bad, r.constant(np.ones(2)))
+        ),
+        "gather": lambda r, bad: r.apply(
+            "gather", (0,), r.apply("concatenate", (0,), bad, r.constant(np.ones(2))), r.constant(np.array([4, 3]))
+        ),
     }[name]
     check_nothing(record(lambda r, v: total(r, [select(r, r.elementwise("sqrt", v))]), [x]), [x], [0])
 
@@ -293,7 +300,9 @@ def test_the_branch_taken_keeps_its_derivative() -> None:
     """The other side of the same rule: infinities of the branch taken are not hidden."""
     x = np.array([0.0, 4.0])
     value, (g,) = gradient(
-        lambda r, v: total(r, [r.elementwise("where", r.elementwise("greater_equal", v, 0.0), r.elementwise("sqrt", v), 0.0)]),
+        lambda r, v: total(
+            r, [r.elementwise("where", r.elementwise("greater_equal", v, 0.0), r.elementwise("sqrt", v), 0.0)]
+        ),
         [x],
     )
     assert value == 2.0

@@ -64,7 +64,7 @@ def check_sound(tape: Tape) -> None:
     assert (tape.opcodes == INPUT).sum() == len(tape.inputs)
     assert tape.attribute_ids[tape.inputs].tolist() == list(range(len(tape.inputs)))
     assert np.isin(tape.independents, tape.inputs).all()
-    assert ((0 <= tape.dependents) & (tape.dependents < n)).all()
+    assert ((tape.dependents >= 0) & (tape.dependents < n)).all()
     for i in np.flatnonzero(tape.opcodes == CONSTANT).tolist():
         value = tape.constants[tape.attribute_ids[i]]
         assert value.shape == tape.type(i).shape
@@ -270,9 +270,7 @@ def test_a_transpose_becomes_a_flag(case: str) -> None:
 
 
 def test_an_accumulating_product_is_oriented_too() -> None:
-    tape = tape_of(
-        lambda r, m: r.apply("matmul_add", (0, 0), swap(r, m), swap(r, m), r.constant(np.eye(2))), M
-    )
+    tape = tape_of(lambda r, m: r.apply("matmul_add", (0, 0), swap(r, m), swap(r, m), r.constant(np.eye(2))), M)
     oriented = optimize(tape)
     assert Counter(names(oriented)) == Counter(transpose=1, constant=1, matmul_add=1)  # what is added to stays
     assert oriented.attribute(len(oriented) - 1) == (1, 0)
@@ -284,7 +282,12 @@ def test_batches_are_oriented_and_other_permutations_are_not() -> None:
     tape = optimize(tape_of(lambda r, b: r.apply("matmul", (0, 0), b, swap(r, b)), batch))
     assert names(tape) == ["matmul"]
     assert_close(run(tape, [batch])[0], batch @ batch.swapaxes(1, 2), 1e-12)
-    tape = optimize(tape_of(lambda r, b: r.apply("matmul", (0, 0), r.apply("transpose", (2, 0, 1), b), r.constant(np.ones((3, 1)))), batch))
+    tape = optimize(
+        tape_of(
+            lambda r, b: r.apply("matmul", (0, 0), r.apply("transpose", (2, 0, 1), b), r.constant(np.ones((3, 1)))),
+            batch,
+        )
+    )
     assert Counter(names(tape)) == Counter(transpose=1, matmul=1, constant=1)
     assert_close(run(tape, [batch])[0], batch.transpose(2, 0, 1) @ np.ones((3, 1)), 1e-12)
 
@@ -366,7 +369,13 @@ def test_every_pass_keeps_the_function(seed: int) -> None:
     """To the last bit where instructions only vanish; to rounding where NumPy or another product computes."""
     program, tape, inputs = drawn(seed)
     full = adjoint(tape, seed_inputs=not program.scalar)
-    inputs += [] if program.scalar else like([np.empty(full.type(s).shape) for s in tape.dependents.tolist()], np.random.default_rng(0), program.dtype)
+    inputs += (
+        []
+        if program.scalar
+        else like(
+            [np.empty(full.type(s).shape) for s in tape.dependents.tolist()], np.random.default_rng(0), program.dtype
+        )
+    )
     wanted = run(full, inputs)
     for change in (drop_dead, share, lambda t: share(t, drop_stops=True)):
         for found, value in zip(run(change(full), inputs), wanted, strict=True):
