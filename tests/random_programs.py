@@ -157,6 +157,8 @@ class Writer:
     types: list[ArrayType] = field(default_factory=list)
     bounds: list[float] = field(default_factory=list)
     exact: list[bool] = field(default_factory=list)
+    active: list[bool] = field(default_factory=list)  # does it depend on a parameter, through smooth operations?
+    used: set[int] = field(default_factory=set)
     made: list[tuple[str, Any]] = field(default_factory=list)  # what each value is: input, constant or step
 
     # --- choices
@@ -170,31 +172,37 @@ class Writer:
         return items[self.choose.integer(0, len(items) - 1)]
 
     def value(self, fits: Callable[[ArrayType], bool] = lambda _: True) -> int | None:
-        """A floating value that fits, one of the last few or any; None if there is none."""
+        """A floating value that fits, mostly one that depends on a parameter, and a recent one; None if none fits."""
         found = [k for k, t in enumerate(self.types) if t.kind == FLOAT and fits(t)]
         if not found:
             return None
+        active = [k for k in found if self.active[k]]
+        if active and not self.chance(6):
+            found = active
         return self.pick(found if self.chance(2) else found[-4:])
 
     # --- values
 
-    def _append(self, what: str, detail: Any, t: ArrayType, bound: float, exact: bool) -> int:
+    def _append(
+        self, what: str, detail: Any, t: ArrayType, bound: float, *, exact: bool = True, active: bool = False
+    ) -> int:
         self.made.append((what, detail))
         self.types.append(t)
         self.bounds.append(bound)
         self.exact.append(exact)
+        self.active.append(active)
         return len(self.types) - 1
 
     def input(self, shape: tuple[int, ...], kind: str = FLOAT, *, independent: bool = False, length: int = 1) -> int:
         """One more argument."""
         t = ArrayType(shape, kind)
-        return self._append("input", Input(t, independent, length), t, 1.5, True)
+        return self._append("input", Input(t, independent, length), t, 1.5, active=independent)
 
     def constant(self, value: Any) -> int:
         """One more constant: a number, or an array."""
         kind = {"f": FLOAT, "i": INT, "b": BOOL}[np.asarray(value).dtype.kind]
         array = np.asarray(value, self.program.dtype) if kind == FLOAT else np.asarray(value)
-        return self._append("constant", array, ArrayType(array.shape, kind), float(np.abs(array).max(initial=0)), True)
+        return self._append("constant", array, ArrayType(array.shape, kind), float(np.abs(array).max(initial=0)))
 
     def step(self, name: str, *operands: int, attribute: Attribute = (), bound: float | None = None) -> int:
         """One more operation, scaled down if it may be large. A bound not given is that of the largest operand."""
@@ -202,7 +210,10 @@ class Writer:
         op = OPS[find(name, "".join(t.kind for t in types))]
         limit = max(self.bounds[k] for k in operands) if bound is None else bound
         exact = name in EXACT and all(self.exact[k] for k in operands)
-        k = self._append("step", Step(name, attribute, operands), op.result_type(attribute, types), limit, exact)
+        active = op.differentiable and any(self.active[k] for k in operands)
+        step, result = Step(name, attribute, operands), op.result_type(attribute, types)
+        k = self._append("step", step, result, limit, exact=exact, active=active)
+        self.used.update(operands)
         if limit <= LIMIT or self.types[k].kind != FLOAT:
             return k
         if self.chance(2):
@@ -242,8 +253,9 @@ def write(choose: Chooser) -> Program:
 
     dtype = np.dtype(np.float32 if choose.integer(1, 4) == 1 else np.float64)
     w = Writer(choose, Program(dtype))
-    for _ in range(choose.integer(1, 4)):
-        w.input(w.pick(SHAPES), independent=not w.chance(5))
+    nothing = w.chance(30)  # to differentiate by
+    for k in range(choose.integer(1, 4)):
+        w.input(w.pick(SHAPES), independent=not nothing and (k == 0 or not w.chance(4)))
     wanted = choose.integer(5, 30)
     while len([m for m in w.made if m[0] == "step"]) < wanted:
         if w.chance(4):
@@ -254,7 +266,9 @@ def write(choose: Chooser) -> Program:
     if w.chance(6):
         w.input(w.pick(SHAPES), independent=True)  # never used
     floats = [k for k, t in enumerate(w.types) if t.kind == FLOAT]
-    outputs = [floats[-1], *(w.pick(floats) for _ in range(choose.integer(0, 3)))]
+    ends = [k for k in floats if k not in w.used and w.made[k][0] == "step"]
+    outputs = ends[-w.choose.integer(1, 4) :] or floats[-1:]
+    outputs += [w.pick(floats) for _ in range(w.choose.integer(0, 2))]
     if w.chance(5):
         outputs.append(w.pick(outputs))  # the same result twice
     return w.finish(outputs, scalar=not w.chance(3))

@@ -269,6 +269,10 @@ IN_PLACE: dict[str, tuple[Callable[..., Sequence[Variable]], Callable[..., Seque
         lambda r, a, b: [r.apply("item", (1,), x := fresh(r, a)) - r.apply("item", (0,), x)],
         lambda a, b: [a[1] - a[0]],
     ),
+    "x moved by one": (
+        lambda r, a, b: [r.elementwise("negative", r.apply("slice", ((1, 1, 3),), r.apply("reshape", (4,), fresh(r, a))))],
+        lambda a, b: [-a.reshape(4)[1:]],
+    ),
     "scatter x into x": (
         lambda r, a, b: [r.apply("scatter_add", (0,), x := fresh(r, a), x, r.constant(np.array([0, 0])))],
         lambda a, b: [a + np.stack([a[0] + a[1], 0 * a[0]])],
@@ -360,8 +364,9 @@ def test_in_place(case: str, optimized: bool, dtype: Any, modes: str, monkeypatc
     build, reference = IN_PLACE[case]
     inputs = [A.astype(dtype), B.astype(dtype)]
     tape = record(build, inputs, dtype=dtype)
-    runner = Runner(schedule(optimize(tape) if optimized else tape))
-    wanted = reference(A, B)
+    tape = optimize(tape) if optimized else tape
+    check_memory(*placed(tape))
+    runner, wanted = Runner(schedule(tape)), reference(A, B)
     for _ in range(2):
         found = runner(inputs)
         assert isinstance(found, list)

@@ -78,6 +78,10 @@ class Arguments:
     inputs: list[Any]
     originals: list[Any]
 
+    def objects(self) -> list[Any]:
+        """The static leaves."""
+        return [x.value for x in self.signature.leaves if isinstance(x, _Static)]
+
     def fill(self, make: Callable[[Any, bool], Any]) -> tuple[Any, ...]:
         """The arguments with each input replaced by `make(array, differentiated)`."""
         inputs = iter(self.inputs)

@@ -13,7 +13,7 @@ import numpy as np
 
 from tapegrad.derivative.adjoint import adjoint
 from tapegrad.drivers.arguments import Arguments, Signature
-from tapegrad.errors import CapturedArrayError, DtypeError, RerecordingWarning, ShapeError, describe
+from tapegrad.errors import CapturedArrayError, DtypeError, RerecordingWarning, ShapeError, UnsupportedError, describe
 from tapegrad.ops.row import FLOAT
 from tapegrad.ops.table import GUARDS
 from tapegrad.passes.optimize import optimize
@@ -59,16 +59,17 @@ class Recording:
 
 
 def trace(
-    function: Callable[..., Any], arguments: Arguments, *, scalar: bool
+    function: Callable[..., Any], arguments: Arguments, *, scalar: bool, outer: frozenset[int] = frozenset()
 ) -> tuple[Tape, Recorder, Structure | None]:
     """Run a function on Variables, once.
 
     Args:
         function: the user's function.
         arguments: what it is recorded for.
+        outer: ids of arrays outside the function, which it must not change.
         scalar: whether the result must be one floating scalar.
     """
-    recorder = Recorder(arguments.signature.dtype, FUNCTIONS)
+    recorder = Recorder(arguments.signature.dtype, FUNCTIONS, outer)
     filled = arguments.fill(lambda array, wanted: recorder.input(array, independent=wanted))
     try:
         result = function(*filled)
@@ -95,6 +96,11 @@ def _result(recorder: Recorder, leaf: Any, line: str, *, scalar: bool) -> Variab
     if not isinstance(leaf, (Variable, np.ndarray, np.generic, float, int)):
         found, wanted = f"a result of type {type(leaf).__name__}", "a result made of arrays or numbers"
         raise DtypeError(describe("differentiate", found=found, wanted=wanted, line=line))
+    if recorder.lost(leaf):
+        found = "a result from an array that an in-place operator has changed under another name"
+        raise UnsupportedError(
+            describe("differentiate", found=found, wanted="array = array + x, a new array", line=line)
+        )
     v = recorder.lift(leaf, FLOAT)
     if scalar and v.shape:
         raise ShapeError(
@@ -187,8 +193,9 @@ class Recorded:
                 raise
 
     def _record(self, arguments: Arguments, kept: list[Recording]) -> Recording:
-        surroundings = Surroundings.of(self.function)
-        tape, recorder, structure = trace(self.function, arguments, scalar=self.mode == GRADIENT)
+        before = Surroundings.of(self.function, arguments.objects())
+        tape, recorder, structure = trace(self.function, arguments, scalar=self.mode == GRADIENT, outer=before.arrays())
+        surroundings = before.untouched()
         simple = optimize(tape)
         full = simple if self.mode == VALUE else optimize(adjoint(simple, seed_inputs=self.mode == PULLBACK))
         full = optimize(full, drop_stops=True)

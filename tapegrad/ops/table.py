@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from tapegrad.jit import OPTIONS, REDUCTION_MATH, SAFE_MATH
 from tapegrad.ops import elementwise, products, reductions, selections, shapes
 from tapegrad.ops.row import ArrayType, Op
 
@@ -62,6 +63,7 @@ def flags(*names: str) -> np.ndarray[Any, np.dtype[np.bool_]]:
 
 
 def digest() -> str:
-    """A hash of all that the kernels are generated from: they carry it, and are refused when it differs."""
-    lines = [f"{code} {op.key} {op.result_kind} {op.value} {op.loop}" for code, op in enumerate(OPS)]
+    """A hash of what the kernels are made from, numba's options included; they carry it, and are refused without."""
+    lines = [repr(sorted(OPTIONS.items())), repr(sorted(SAFE_MATH)), repr(sorted(REDUCTION_MATH))]
+    lines += [f"{code} {op.key} {op.result_kind} {op.value} {op.loop}" for code, op in enumerate(OPS)]
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]

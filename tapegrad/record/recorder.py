@@ -65,9 +65,15 @@ class Recorder:
     Args:
         dtype: the tape's one floating dtype.
         functions: what runs when a NumPy function or ufunc is called on a Variable.
+        outer: ids of arrays that the function finds outside itself and must not change.
     """
 
-    def __init__(self, dtype: np.dtype[Any], functions: Mapping[Any, Callable[..., Any]]) -> None:
+    def __init__(
+        self,
+        dtype: np.dtype[Any],
+        functions: Mapping[Any, Callable[..., Any]],
+        outer: frozenset[int] = frozenset(),
+    ) -> None:
         self.dtype = dtype
         self.functions = functions
         self.open = True
@@ -82,6 +88,8 @@ class Recorder:
         self._constants: list[Any] = []
         self._numbers: dict[tuple[str, object], Variable] = {}
         self._arrays: dict[int, Variable] = {}
+        self._outer = outer
+        self._replaced: dict[int, Any] = {}
         self._inputs: list[int] = []
         self._independents: list[int] = []
         self._values: dict[int, Any] = {}
@@ -117,6 +125,13 @@ class Recorder:
         known = self._arrays.get(id(value))
         if known is not None:
             return known
+        if id(value) in self._replaced or id(array.base) in self._replaced:
+            raise unsupported(
+                "an in-place operator",
+                "an array that it has changed, under another name",
+                "array = array + x, and no other name for the array",
+                self,
+            )
         line = self._lines.current()
         kind = kind_of(array.dtype, "constant", self._lines.names[line])
         variable = self._constant(array, kind, line)
@@ -124,6 +139,34 @@ class Recorder:
             self.captured.append(Captured.of(array, self._lines.names[line]))
             self._arrays[id(value)] = variable
         return variable
+
+    def replace(self, target: Any, operation: str) -> None:
+        """`target += v` gives the name target a new Variable; the array itself cannot take the sum in.
+
+        NumPy would have changed the array, and another name for it would show that. So the array is filled
+        with nan, and using it in the recording is an error; what cannot be undone like that is refused.
+        """
+        if id(target) in self._outer or target.base is not None or target.dtype.kind != "f":
+            found = "an array from outside the function" if id(target) in self._outer else "a view of another array"
+            if target.dtype.kind != "f":
+                found = f"an array of dtype {target.dtype}"
+            raise unsupported(
+                f"in-place {operation}",
+                f"{found}, which cannot hold a Variable",
+                "array = array + x, a new array",
+                self,
+            )
+        known = self._arrays.pop(id(target), None)
+        if known is not None:  # what was recorded before stays
+            place = self._words[known._slot * _WORDS + 1]
+            self._constants[place] = self._values[known._slot] = self._constants[place].copy()
+            self.captured = [c for c in self.captured if c.array is not target]
+        self._replaced[id(target)] = target
+        target.fill(np.nan)
+
+    def lost(self, value: Any) -> bool:
+        """Is a plain value nan, and may that come from an array that `replace` has filled?"""
+        return bool(self._replaced) and not isinstance(value, Variable) and bool(np.isnan(value).any())
 
     def _number(self, value: Any, like: str) -> Variable:
         if not isinstance(value, (bool, int, float)):

@@ -2,22 +2,28 @@
 
 They are constants of a recording. When one is bound to something else, the recording no longer fits, and
 the function is recorded again. (An array changed in place is another matter: `tapegrad.record.captured`.)
-Attributes of objects and the insides of large or nested containers are not looked at.
+So are those attributes of objects that the code names. What is not looked at: the insides of large or
+nested containers, and of objects within objects.
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from types import CodeType, FunctionType, MethodType
-from typing import Any, Final
+from types import CodeType, FunctionType, MethodType, ModuleType
+from typing import Any, Final, TypeAlias
+
+import numpy as np
 
 from tapegrad.record.lines import LIBRARIES
 
 SMALL: Final = 64  # items of a list, tuple or dict that are compared one by one
 _PLAIN: Final = (bool, int, float, complex, str, bytes, type(None))
 _MISSING: Final = object()
+_INSTALLED: Final = (*LIBRARIES, sys.prefix, sys.base_prefix)
+_Found: TypeAlias = dict[tuple[int, str], tuple[Any, str, Any, Any]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -27,22 +33,35 @@ class Surroundings:
     names: tuple[tuple[Any, str, Any, Any], ...]
 
     @classmethod
-    def of(cls, function: Callable[..., Any]) -> Surroundings:
-        """What a function reads, as it is now."""
-        found: dict[tuple[int, str], tuple[Any, str, Any, Any]] = {}
+    def of(cls, function: Callable[..., Any], objects: Sequence[Any] = ()) -> Surroundings:
+        """What a function reads, as it is now; of `objects`, which it is given, all attributes."""
+        found: _Found = {}
         _visit(function, found, set())
+        for value in objects:
+            _add_attributes(value, tuple(_attributes(value)), found)
         return cls(tuple(found.values()))
+
+    def arrays(self) -> frozenset[int]:
+        """The ids of the arrays among the values."""
+        return frozenset(id(value) for _, _, value, _ in self.names if isinstance(value, np.ndarray))
+
+    def untouched(self) -> Surroundings:
+        """Those that still are what they were.
+
+        Called after a run of the function: what it counts or collects itself is no reason to record it anew.
+        """
+        return Surroundings(tuple(entry for entry in self.names if _holds(*entry)))
 
     def hold(self) -> bool:
         """Are all names still bound to what they were bound to?"""
-        for where, name, value, items in self.names:
-            now = where.get(name, _MISSING) if type(where) is dict else _contents(where)
-            if now is value:
-                if items is not None and not _same_items(now, items):
-                    return False
-            elif type(now) is not type(value) or not isinstance(now, _PLAIN) or now != value:
-                return False
-        return True
+        return all(_holds(*entry) for entry in self.names)
+
+
+def _holds(where: Any, name: str, value: Any, items: Any) -> bool:
+    now = where.get(name, _MISSING) if type(where) is dict else _contents(where)
+    if now is value:
+        return items is None or _same_items(now, items)
+    return type(now) is type(value) and isinstance(now, _PLAIN) and bool(now == value)
 
 
 def _contents(cell: Any) -> Any:
@@ -52,27 +71,52 @@ def _contents(cell: Any) -> Any:
         return _MISSING
 
 
-def _visit(function: Any, found: dict[tuple[int, str], tuple[Any, str, Any, Any]], seen: set[int]) -> None:
-    while isinstance(function, (functools.partial, MethodType)):
-        function = function.func if isinstance(function, functools.partial) else function.__func__
+def _visit(function: Any, found: _Found, seen: set[int]) -> None:
+    while isinstance(function, functools.partial):
+        function = function.func
+    owner = getattr(function, "__self__", None) if isinstance(function, MethodType) else function
+    if not isinstance(function, (FunctionType, MethodType)):
+        function = type(function).__call__ if callable(function) else None  # an object called like a function
+    function = getattr(function, "__func__", function)
     if not isinstance(function, FunctionType) or id(function) in seen:
         return
     seen.add(id(function))
-    if function.__code__.co_filename.startswith(LIBRARIES):
+    code = function.__code__
+    if code.co_filename.startswith(LIBRARIES):
         return
-    for cell, name in zip(function.__closure__ or (), function.__code__.co_freevars, strict=True):
-        _add(cell, name, _contents(cell), found, seen)
+    names = tuple(_global_names(code))
+    _add_attributes(owner, names, found)
+    for cell, name in zip(function.__closure__ or (), code.co_freevars, strict=True):
+        _add(cell, name, _contents(cell), names, found, seen)
     scope = function.__globals__
-    for name in _global_names(function.__code__):
+    for name in names:
         if name in scope:
-            _add(scope, name, scope[name], found, seen)
+            _add(scope, name, scope[name], names, found, seen)
 
 
-def _add(
-    where: Any, name: str, value: Any, found: dict[tuple[int, str], tuple[Any, str, Any, Any]], seen: set[int]
-) -> None:
+def _add(where: Any, name: str, value: Any, names: Sequence[str], found: _Found, seen: set[int]) -> None:
     found[id(where), name] = (where, name, value, _items(value))
-    _visit(value, found, seen)
+    if not isinstance(value, type):
+        _visit(value, found, seen)
+    _add_attributes(value, names, found)
+
+
+def _attributes(value: Any) -> dict[str, Any]:
+    """An object's attributes; none for what is made of code, and for libraries' modules."""
+    if isinstance(value, (type, FunctionType)) or (
+        isinstance(value, ModuleType) and (getattr(value, "__file__", None) or LIBRARIES[0]).startswith(_INSTALLED)
+    ):
+        return {}
+    found = getattr(value, "__dict__", None)
+    return found if type(found) is dict else {}
+
+
+def _add_attributes(value: Any, names: Sequence[str], found: _Found) -> None:
+    """Watch those attributes of an object that the code names."""
+    attributes = _attributes(value)
+    for name in names:
+        if name in attributes:
+            found[id(attributes), name] = (attributes, name, attributes[name], _items(attributes[name]))
 
 
 def _global_names(code: CodeType) -> Iterator[str]:

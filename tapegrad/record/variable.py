@@ -254,7 +254,10 @@ class Variable:
             self._unsupported(ufunc.__name__, f"dtype={np.dtype(dtype)}", f"{recorder.dtype}, the dtype of the tape")
         if set(options) - {"casting", "order", "subok"}:
             self._unsupported(ufunc.__name__, f"keywords {sorted(options)}", "a call without them")
-        return function(*inputs)
+        result = function(*inputs)
+        if out is not None:
+            recorder.replace(out[0], ufunc.__name__)
+        return result
 
     def _special(self, ufunc: np.ufunc) -> Any:
         """What runs for a ufunc of scipy.special; those are known by name, because importing them is slow."""
