@@ -6,7 +6,7 @@ import importlib
 import sys
 from collections.abc import Sequence
 
-COMMANDS = ("finite_differences",)
+COMMANDS = ("finite_differences", "recording")
 
 
 def main(arguments: Sequence[str]) -> int:

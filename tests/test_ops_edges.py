@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import product
 from typing import Any
 
+import mpmath as mp
 import numpy as np
 import pytest
 
@@ -190,6 +191,43 @@ def test_kinks(name: str, operands: tuple[float, ...], wanted: tuple[float, ...]
     _, found = gradient(lambda r, *v: [r.apply("sum", axes, r.elementwise(name, *v))], inputs)
     for g, w in zip(found, wanted, strict=True):
         assert_ulps(g, np.full(shape, w), 2, name)
+
+
+# Functions of one operand by mpmath, and points where a careless formula for the derivative loses every digit.
+TAILS: dict[str, tuple[Any, tuple[float, ...]]] = {
+    "expit": (lambda x: 1 / (1 + mp.exp(-x)), (-700.0, -40.0, -20.0, 20.0, 40.0, 700.0)),
+    "log1p": (mp.log1p, (-1 + 1e-12, 1e-12, 1e12)),
+    "arcsin": (mp.asin, (1 - 1e-12, -1 + 1e-12, 1e-12)),
+    "arccos": (mp.acos, (1 - 1e-12, -1 + 1e-12, 1e-12)),
+    "arctan": (mp.atan, (1e8, -1e8, 1e-8)),
+    "erf": (mp.erf, (3.0, 5.0, -5.0)),
+    "exp": (mp.exp, (-700.0, 700.0)),
+    "gammaln": (mp.loggamma, (1e-8, 1e8)),
+    "digamma": (mp.digamma, (1e-8, 1e8)),
+    "sqrt": (mp.sqrt, (1e-300, 1e300)),
+    "log": (mp.log, (1e-300, 1e300)),
+    "reciprocal": (lambda x: 1 / x, (1e-150, 1e150)),
+}
+
+
+@pytest.mark.parametrize("name", TAILS)
+def test_derivatives_keep_their_digits_in_the_tails(name: str) -> None:
+    """Relative to the derivative itself, however small or large that is."""
+    function, points = TAILS[name]
+    x = np.array(points)
+    _, (found,) = gradient(lambda r, v: [r.apply("sum", (0,), r.elementwise(name, v))], [x])
+    with mp.workdps(400):
+        wanted = np.array([float(mp.diff(function, mp.mpf(p), h=mp.mpf(10) ** -350)) for p in points])
+    assert_close(found, wanted, 1e-13 * np.abs(wanted), name)
+
+
+def test_the_tails_of_logaddexp() -> None:
+    """Each derivative is the share of one term, relative to itself."""
+    x, y = np.array([0.0, 40.0, 300.0]), np.array([-40.0, 0.0, -300.0])
+    _, found = gradient(lambda r, a, b: [r.apply("sum", (0,), r.elementwise("logaddexp", a, b))], [x, y])
+    small = np.exp(-np.abs(x - y))
+    assert_close(found[0], 1 / (1 + small), 1e-15)
+    assert_close(found[1], small / (1 + small), 1e-13 * small)
 
 
 @pytest.mark.parametrize("name", ["max", "min"])

@@ -270,7 +270,7 @@ IN_PLACE: dict[str, tuple[Callable[..., Sequence[Variable]], Callable[..., Seque
         lambda a, b: [a[1] - a[0]],
     ),
     "x moved by one": (
-        lambda r, a, b: [r.elementwise("negative", r.apply("slice", ((1, 1, 3),), r.apply("reshape", (4,), fresh(r, a))))],
+        lambda r, a, b: [-r.apply("slice", ((1, 1, 3),), r.apply("reshape", (4,), fresh(r, a)))],
         lambda a, b: [-a.reshape(4)[1:]],
     ),
     "scatter x into x": (

@@ -213,7 +213,7 @@ class Recorder:
     def elementwise(self, name: str, *values: Any) -> Variable:
         """An elementwise op on Variables, arrays and numbers: operands broadcast, kinds are promoted.
 
-        This is the path of every operator: benchmarks/test_recording.py times it.
+        This is the path of every operator: `python -m benchmarks recording` times it.
         """
         key: list[Any] = [name]
         active = False
