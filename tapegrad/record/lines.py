@@ -31,9 +31,12 @@ class Lines:
     kept: list[CodeType] = field(default_factory=list)
 
     def current(self) -> int:
-        """The id of the innermost line that is not a library's."""
+        """The id of the innermost line that is not a library's.
+
+        Asked for by the recorder, which is called from this package's own functions: three frames are known.
+        """
         places = self.places
-        frame: FrameType | None = sys._getframe(2)
+        frame: FrameType | None = sys._getframe(3)
         while frame is not None:
             key = (id(frame.f_code), frame.f_lasti)
             place = places.get(key)

@@ -238,6 +238,8 @@ class Variable:
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
         recorder = self._recorder
+        if not options and method == "__call__" and ufunc in recorder.functions:
+            return recorder.functions[ufunc](*inputs)
         out = options.pop("out", None)
         if out is not None and (len(out) != 1 or out[0] is not inputs[0] or isinstance(out[0], Variable)):
             self._unsupported(ufunc.__name__, "out=", "a call without it")

@@ -42,6 +42,8 @@ def _plain(op: str) -> Recorded:
     """A ufunc that is one op."""
 
     def record(*values: Any) -> Variable:
+        if len(values) == 1 and isinstance(values[0], Variable):
+            return values[0]._recorder.elementwise(op, values[0])
         recorder = recorder_of(*values)
         return recorder.elementwise(op, *_lifted(recorder, values))
 

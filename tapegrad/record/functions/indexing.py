@@ -304,6 +304,8 @@ def getitem(x: Variable, index: Any) -> Variable:
         return _item(x, (index,))
     if type(index) is tuple and set(map(type, index)) == {int}:
         return _item(x, index)
+    if type(index) is slice and x.shape:
+        return _stretch(x, index)
     plan = _take_apart(x, index)
     recorder = plan.recorder
     y, shape = x, tuple(plan.shape)
@@ -335,6 +337,17 @@ def _item(x: Variable, index: tuple[int, ...]) -> Variable:
     if used != 1:
         x = recorder.apply("reshape", (prod(shape[:used]), *shape[used:]), x)
     return recorder.apply("item", (place,), x)
+
+
+def _stretch(x: Variable, index: slice) -> Variable:
+    """x[start:stop:step]."""
+    n = x.shape[0]
+    start, stop, step = index.indices(n)
+    count = len(range(start, stop, step))
+    if count == n and step == 1:
+        return x
+    window = (start, step, count) if count > 1 else (start, 1, 1) if count else (0, 1, 0)
+    return x._recorder.apply("slice", (window, *[(0, 1, m) for m in x.shape[1:]]), x)
 
 
 def take(a: Any, indices: Any, axis: Any = None, out: Any = None, mode: str = "raise") -> Variable:

@@ -172,8 +172,12 @@ def _finished(term: Term, out: Labels, lengths: dict[int, int]) -> Variable:
 
 def matmul(x1: Any, x2: Any, /, out: Any = None, **options: Any) -> Variable:
     """`numpy.matmul`, `x1 @ x2`."""
-    recorder, (a, b) = _floats(x1, x2)
-    refuse("matmul", recorder, out=out, **options)
+    if isinstance(x1, Variable) and isinstance(x2, Variable) and x1._kind == x2._kind == FLOAT:
+        recorder, a, b = x1._recorder, x1, x2
+    else:
+        recorder, (a, b) = _floats(x1, x2)
+    if out is not None or options:
+        refuse("matmul", recorder, out=out, **options)
     if not a.shape or not b.shape:
         _misfit(recorder, "matmul", f"shapes {a.shape} and {b.shape}", "arrays; for numbers use *")
     if a.ndim < 3 and b.ndim < 3:
