@@ -31,12 +31,9 @@ class Lines:
     kept: list[CodeType] = field(default_factory=list)
 
     def current(self) -> int:
-        """The id of the innermost line that is not a library's.
-
-        Asked for by the recorder, which is called from this package's own functions: three frames are known.
-        """
+        """The id of the innermost line that is not a library's."""
         places = self.places
-        frame: FrameType | None = sys._getframe(3)
+        frame: FrameType | None = sys._getframe(2)
         while frame is not None:
             key = (id(frame.f_code), frame.f_lasti)
             place = places.get(key)
