@@ -142,4 +142,6 @@ def _integers(x):
 def test_in_place_under_another_name_is_refused(function):
     with pytest.raises(UnsupportedError, match=r"array = array \+ x"):
         tg.grad(function)(np.ones(3))
+    with pytest.raises(UnsupportedError, match=r"array = array \+ x"):
+        tg.record(function, np.ones(3))
     assert outside.tolist() == [0, 0, 0]

@@ -59,17 +59,17 @@ class Recording:
 
 
 def trace(
-    function: Callable[..., Any], arguments: Arguments, *, scalar: bool, outer: frozenset[int] = frozenset()
-) -> tuple[Tape, Recorder, Structure | None]:
-    """Run a function on Variables, once.
+    function: Callable[..., Any], arguments: Arguments, *, scalar: bool
+) -> tuple[Tape, Recorder, Structure | None, Surroundings]:
+    """Run a function on Variables, once; what it reads from outside itself is watched, and not changed.
 
     Args:
         function: the user's function.
         arguments: what it is recorded for.
-        outer: ids of arrays outside the function, which it must not change.
         scalar: whether the result must be one floating scalar.
     """
-    recorder = Recorder(arguments.signature.dtype, FUNCTIONS, outer)
+    before = Surroundings.of(function, arguments.objects())
+    recorder = Recorder(arguments.signature.dtype, FUNCTIONS, before.arrays())
     filled = arguments.fill(lambda array, wanted: recorder.input(array, independent=wanted))
     try:
         result = function(*filled)
@@ -81,7 +81,7 @@ def trace(
             raise ShapeError(describe("differentiate", found=found, wanted="one scalar", line=line))
         for captured in recorder.captured:
             captured.check_all()
-        return recorder.finish(variables), recorder, structure
+        return recorder.finish(variables), recorder, structure, before.untouched()
     finally:
         recorder.open = False
 
@@ -193,9 +193,7 @@ class Recorded:
                 raise
 
     def _record(self, arguments: Arguments, kept: list[Recording]) -> Recording:
-        before = Surroundings.of(self.function, arguments.objects())
-        tape, recorder, structure = trace(self.function, arguments, scalar=self.mode == GRADIENT, outer=before.arrays())
-        surroundings = before.untouched()
+        tape, recorder, structure, surroundings = trace(self.function, arguments, scalar=self.mode == GRADIENT)
         simple = optimize(tape)
         full = simple if self.mode == VALUE else optimize(adjoint(simple, seed_inputs=self.mode == PULLBACK))
         full = optimize(full, drop_stops=True)

@@ -69,5 +69,5 @@ def record(f: Callable[..., Any], *args: Any, argnums: Argnums = 0) -> RecordedF
     (3, 14.0)
     """
     arguments = bind(args, positions(argnums, len(args)) if args else ())
-    tape, _, _ = trace(f, arguments, scalar=False)
+    tape, *_ = trace(f, arguments, scalar=False)
     return RecordedFunction(optimize(tape), f, argnums, Recorded(f, VALUE), value_and_grad(f, argnums))
