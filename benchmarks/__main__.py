@@ -6,7 +6,7 @@ import importlib
 import sys
 from collections.abc import Sequence
 
-COMMANDS = ("finite_differences", "recording")
+COMMANDS = ("finite_differences", "recording", "calls", "compare")
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -34,10 +34,11 @@ def measure(call: Callable[[], object], budget: float, least: int = 3) -> Timing
     # A call of a few microseconds is timed in batches, so that the clock itself does not show.
     batch = max(1, round(SHORTEST_SAMPLE / max(guess, 1e-9)))
     samples = min(MOST_SAMPLES, max(least, int(budget / (batch * guess))))
-    return Timing(statistics.median(_batch_seconds(call, batch) for _ in range(samples)), samples)
+    return Timing(statistics.median(batch_seconds(call, batch) for _ in range(samples)), samples)
 
 
-def _batch_seconds(call: Callable[[], object], batch: int) -> float:
+def batch_seconds(call: Callable[[], object], batch: int) -> float:
+    """Seconds of a call, as the mean of a few in a row."""
     start = perf_counter_ns()
     for _ in range(batch):
         call()

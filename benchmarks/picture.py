@@ -1,4 +1,4 @@
-"""The two pictures of the finite-differences benchmark; the only module that needs matplotlib."""
+"""The two pictures of the finite-differences benchmark, and the style of all pictures; needs matplotlib."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def draw_time(studies: Sequence[Study], path: Path) -> None:
         panels[0].set_yticks(list(CLOCK_TICKS), list(CLOCK_TICKS.values()))
         _label_times(panels[-1], studies[-1])
         _note(figure, "filled, solid: measured · hollow, dashed: extrapolated from the measured time of one evaluation")
-        _save(figure, path)
+        save(figure, path)
 
 
 def draw_error(studies: Sequence[Study], path: Path) -> None:
@@ -74,10 +74,10 @@ def draw_error(studies: Sequence[Study], path: Path) -> None:
         for axes, study in zip(panels, studies, strict=True):
             _draw_errors(axes, study)
         panels[0].set_ylabel("relative error of the gradient")
-        panels[0].yaxis.set_major_formatter(FuncFormatter(lambda value, _: _power(value)))
+        panels[0].yaxis.set_major_formatter(FuncFormatter(lambda value, _: power(value)))
         panels[0].yaxis.set_major_locator(FixedLocator([10.0**exponent for exponent in range(-16, 5, 4)]))
         _label_errors(panels[-1], studies[-1])
-        _save(figure, path)
+        save(figure, path)
 
 
 def _panels(count: int) -> tuple[Figure, list[Axes]]:
@@ -91,7 +91,7 @@ def _panels(count: int) -> tuple[Figure, list[Axes]]:
         axes.set_axisbelow(True)
         axes.xaxis.set_minor_locator(NullLocator())
         axes.yaxis.set_minor_locator(NullLocator())
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _power(value)))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: power(value)))
     return figure, panels
 
 
@@ -201,11 +201,13 @@ def _note(figure: Figure, text: str) -> None:
     figure.supxlabel(text, fontsize=8.5, color=QUIET)
 
 
-def _power(value: float) -> str:
+def power(value: float) -> str:
+    """A power of ten as one writes it, for the ticks of an axis."""
     return "10" + f"{round(math.log10(value))}".translate(SUPERSCRIPTS)
 
 
-def _save(figure: Figure, path: Path) -> None:
+def save(figure: Figure, path: Path) -> None:
+    """Write the picture and let go of it."""
     # No date: the same numbers draw the same file.
     metadata = {"Date": None} if path.suffix == ".svg" else None
     figure.savefig(path, metadata=metadata, dpi=110)

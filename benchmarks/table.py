@@ -56,7 +56,7 @@ def _time_table(points: Iterable[Point]) -> str:
         "central differences",
         "forward / tape",
     )
-    return _table(header, [_row(point) for point in points])
+    return grid(header, [_row(point) for point in points])
 
 
 def _error_table(points: Iterable[Point]) -> str:
@@ -65,7 +65,7 @@ def _error_table(points: Iterable[Point]) -> str:
         (f"{point.n:,}", *(f"{error:.0e}" for error in (point.tape_error, point.forward_error, point.central_error)))
         for point in points
     ]
-    return _table(header, rows)
+    return grid(header, rows)
 
 
 def _row(point: Point) -> tuple[str, ...]:
@@ -91,7 +91,7 @@ def _curve_legend(studies: Sequence[Study]) -> str:
 
 def _curve_table(studies: Sequence[Study]) -> str:
     header = ("function", "tape", "forward, at best", "at step", "central, at best", "at step")
-    return _table(header, [(study.model.title, *_curve_row(study.curve)) for study in studies])
+    return grid(header, [(study.model.title, *_curve_row(study.curve)) for study in studies])
 
 
 def _curve_row(curve: Curve) -> tuple[str, ...]:
@@ -114,12 +114,15 @@ def _two_digits(value: float) -> float:
     return float(f"{value:.1e}")
 
 
-def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A Markdown table, padded so that it reads on a terminal too."""
+def grid(header: Sequence[str], rows: Iterable[Sequence[str]], left: int = 0) -> str:
+    """A Markdown table, padded so that it reads on a terminal too; the first `left` columns hold text."""
     cells = [list(header), *(list(row) for row in rows)]
     widths = [max(len(row[column]) for row in cells) for column in range(len(header))]
-    lines = [
-        "| " + " | ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) + " |" for row in cells
-    ]
-    lines.insert(1, "|" + "|".join("-" * (width + 1) + ":" for width in widths) + "|")
+    lines = ["| " + " | ".join(_pad(cell, widths[k], k < left) for k, cell in enumerate(row)) + " |" for row in cells]
+    rule = ("-" * (width + 2) if k < left else "-" * (width + 1) + ":" for k, width in enumerate(widths))
+    lines.insert(1, "|" + "|".join(rule) + "|")
     return "\n".join(lines)
+
+
+def _pad(cell: str, width: int, is_text: bool) -> str:
+    return cell.ljust(width) if is_text else cell.rjust(width)

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from benchmarks import difference, table
+from benchmarks.__main__ import main as command
+from benchmarks.calls import programs
 from benchmarks.clock import Timing, format_seconds, measure
 from benchmarks.finite_differences import Curve, Point, Study, closed, time_differences
 from benchmarks.model import MODELS, Model, relative_error
@@ -84,3 +86,11 @@ def test_measure_excludes_the_first_call() -> None:
 def test_seconds_are_told_in_the_readers_unit(seconds: float, text: str) -> None:
     """From microseconds to days."""
     assert format_seconds(seconds) == text
+
+
+def test_calls_are_measured(capsys: pytest.CaptureFixture[str]) -> None:
+    """A row for each program; how long it took is not asserted."""
+    assert command(["calls", "--quick"]) == 0
+    lines = capsys.readouterr().out.strip().splitlines()
+    assert [line.split(" | ")[0].strip("| ") for line in lines[-3:]] == [p.name for p in programs()]
+    assert all(line.count("µs") + line.count(" ms") == 4 for line in lines[-3:])

@@ -16,16 +16,22 @@ from tapegrad.drivers.check import check_grad
 from tapegrad.drivers.gradient import grad, value_and_grad, vjp
 from tapegrad.drivers.recording import RecordedFunction, record
 from tapegrad.drivers.stop import stop_gradient
+from tapegrad.info import Info, info
+from tapegrad.sweep.threads import num_threads, set_num_threads
 from tapegrad.tape import Tape
-
-__version__ = "0.1.0"
+from tapegrad.version import __version__
 
 __all__ = [
+    "Info",
     "RecordedFunction",
     "Tape",
+    "__version__",
     "check_grad",
     "grad",
+    "info",
+    "num_threads",
     "record",
+    "set_num_threads",
     "stop_gradient",
     "value_and_grad",
     "vjp",

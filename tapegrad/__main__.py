@@ -1,4 +1,4 @@
-"""The demo: `python -m tapegrad` fits a network to handwritten digits and tells how that went."""
+"""`python -m tapegrad`: the demo fits a network to handwritten digits; `warmup` compiles the kernels."""
 
 from __future__ import annotations
 
@@ -21,6 +21,9 @@ def options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--batch", type=_positive, default=100, help="digits to a gradient (default 100)")
     parser.add_argument("--seed", type=int, default=0, help="of every random choice (default 0)")
     parser.add_argument("--out", type=Path, default=Path("tapegrad-demo.png"), help="where to write the picture")
+    commands = parser.add_subparsers(dest="command", metavar="{warmup}", title="instead of the demo")
+    help_ = "compile all kernels now and keep them on disk, so that no later process has to"
+    commands.add_parser("warmup", help=help_, description=f"{help_[0].upper()}{help_[1:]}.")
     return parser.parse_args(arguments)
 
 
@@ -32,8 +35,13 @@ def _positive(text: str) -> int:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the demo; returns the exit code."""
+    """Run the demo, or what is named; returns the exit code."""
     chosen = options(arguments)
+    if chosen.command == "warmup":
+        from tapegrad.drivers.warmup import warmup
+
+        warmup()
+        return 0
     missing = [name for name in _NEEDED if find_spec(name) is None]
     if missing:
         print(f"the demo needs {' and '.join(missing)}: pip install 'tapegrad[demo]'", file=sys.stderr)

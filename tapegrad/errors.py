@@ -43,6 +43,10 @@ class GradientCheckError(TapegradError, AssertionError):
     """A derivative that disagrees with central finite differences."""
 
 
+class SettingError(TapegradError, ValueError):
+    """An environment variable with a value that tapegrad does not know."""
+
+
 class StaleKernelsError(TapegradError, RuntimeError):
     """The op table was edited without generating the kernels again."""
 

@@ -261,6 +261,26 @@ def assert_ulps(found: Any, wanted: Any, ulps: float, what: str = "") -> None:
         raise AssertionError(f"{what}: at {first.tolist()} found {found[~same][0]!r}, wanted {wanted[~same][0]!r}")
 
 
+FUSED: Final = {"multiply_add": (1, 1), "multiply_subtract": (1, -1), "subtract_multiply": (-1, 1)}  # signs of xy, a
+
+
+def assert_values(name: str, found: Any, wanted: Any, operands: Sequence[Any], ulps: float, what: str = "") -> None:
+    """As `assert_ulps`; what is rounded once may differ by what rounding the product would have changed."""
+    if name not in FUSED:
+        assert_ulps(found, wanted, ulps, what)
+        return
+    assert found.shape == wanted.shape
+    assert found.dtype == wanted.dtype
+    x, y, a = (np.asarray(v, np.longdouble) for v in operands)
+    signs, limits = FUSED[name], np.finfo(found.dtype)
+    with np.errstate(all="ignore"):
+        exact, size = signs[0] * x * y + signs[1] * a, np.abs(x * y) + np.abs(a)
+        close = np.abs(found - exact) <= ulps * (limits.eps * size + limits.smallest_subnormal)
+        beyond = np.abs(x * y) > limits.max  # rounded on its way, it would be infinite
+    same = close | (found == wanted) | (np.isnan(found) & np.isnan(wanted)) | beyond
+    assert same.all(), f"{what}: found {found[~same]}, wanted {wanted[~same]}"
+
+
 def assert_close(found: Any, wanted: Any, allowed: Any, what: str = "") -> None:
     """|found - wanted| <= allowed, entry by entry; nan never is."""
     found, wanted = np.asarray(found), np.asarray(wanted)

@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 
 from tapegrad.ops.row import BOOL, INT, ArrayType
-from tests.random_programs import LARGEST, SHAPES, Writer, broadcasts
+from tests.random_programs import Writer
 
 Fits = Callable[[ArrayType], bool]
 
@@ -46,9 +46,12 @@ def restricted(w: Writer, fits: Fits = _any) -> None:
 
 
 def arithmetic(w: Writer, fits: Fits = _any) -> None:
-    if (pair := two(w, fits)) is None:
-        return
-    x, y = pair
+    if (pair := two(w, fits)) is not None:
+        combine(w, *pair)
+
+
+def combine(w: Writer, x: int, y: int) -> None:
+    """An arithmetic operation on two values that broadcast."""
     a, b = w.bounds[x], w.bounds[y]
     match w.pick(["add", "add", "subtract", "multiply", "multiply", "divide", "arctan2", "logaddexp", "power"]):
         case "add" | "subtract" as name:
@@ -72,20 +75,23 @@ def two(w: Writer, fits: Fits) -> tuple[int, int] | None:
         return None
     if w.chance(8):
         return x, x
-    y = w.value(lambda t: fits(t) and broadcasts(w.types[x].shape, t.shape))
+    y = w.value(lambda t: fits(t) and w.broadcasts(w.types[x].shape, t.shape))
     assert y is not None
     return (x, y) if w.chance(2) else (y, x)
 
 
 def choice(w: Writer, fits: Fits = _any) -> None:
-    if (pair := two(w, fits)) is None:
-        return
-    x, y = pair
+    if (pair := two(w, fits)) is not None:
+        select(w, *pair)
+
+
+def select(w: Writer, x: int, y: int) -> None:
+    """The larger or the smaller, or one of the two by a condition."""
     if w.chance(2):
         w.step(w.pick(["maximum", "minimum"]), x, y)
         return
     test = condition(w, x)
-    if broadcasts(np.broadcast_shapes(w.types[x].shape, w.types[y].shape), w.types[test].shape):
+    if w.broadcasts(np.broadcast_shapes(w.types[x].shape, w.types[y].shape), w.types[test].shape):
         w.step("where", test, x, y, bound=max(w.bounds[x], w.bounds[y]))
 
 
@@ -93,7 +99,7 @@ def condition(w: Writer, x: int) -> int:
     """A boolean: a comparison, data, or two of them combined."""
     if w.chance(4):
         return w.input(w.types[x].shape, BOOL)
-    y = w.value(lambda t: broadcasts(w.types[x].shape, t.shape)) if w.chance(2) else w.constant(0.37)
+    y = w.value(lambda t: w.broadcasts(w.types[x].shape, t.shape)) if w.chance(2) else w.constant(0.37)
     assert y is not None
     test = w.step(w.pick(["less", "less_equal", "greater", "greater_equal"]), x, y)
     if w.chance(4):
@@ -139,7 +145,7 @@ def broadcast(w: Writer) -> None:
     shape = w.types[x].shape
     wide = np.broadcast_shapes(shape, tuple(w.choose.integer(2, 3) if n == 1 else n for n in shape))
     wide = (w.choose.integer(1, 3), *wide) if len(wide) < 3 and w.chance(2) else wide
-    if int(np.prod(wide)) <= LARGEST:
+    if int(np.prod(wide)) <= w.largest:
         w.step("broadcast_to", x, attribute=wide)
 
 
@@ -173,7 +179,7 @@ def window(w: Writer) -> None:
                 length = before + after + (abs(step) * (n - 1) + 1 if n else 0)
                 outer.append(length)
                 window_.append((before if step > 0 or not n else before + n - 1, step, n))
-            if int(np.prod(outer)) <= LARGEST:
+            if int(np.prod(outer)) <= w.largest:
                 w.step("pad", x, attribute=(tuple(outer), tuple(window_)))
         case _:
             place = windows(w, shape)
@@ -212,7 +218,7 @@ def concatenate(w: Writer) -> None:
     for _ in range(w.choose.integer(0, 2)):
         y = w.value(lambda t: len(t.shape) == len(shape) and t.shape[:axis] + t.shape[axis + 1 :] == rest)
         items.append(x if y is None else y)
-    if sum(w.types[k].size for k in items) <= LARGEST:
+    if sum(w.types[k].size for k in items) <= w.largest:
         w.step("concatenate", *items, attribute=(axis,))
 
 
@@ -230,9 +236,10 @@ def gather(w: Writer) -> None:
         return
     shape = w.types[x].shape
     axis = w.choose.integer(0, len(shape) - 1)
+    batch = w.choose.integer(0, axis)
     chosen = w.pick([(), (2,), (3,), (2, 2), (0,)])
-    if w.types[x].size // shape[axis] * max(int(np.prod(chosen)), 1) <= LARGEST:
-        w.step("gather", x, index(w, chosen, shape[axis]), attribute=(axis,))
+    if w.types[x].size // shape[axis] * max(int(np.prod(chosen)), 1) <= w.largest:
+        w.step("gather", x, index(w, shape[:batch] + chosen, shape[axis]), attribute=(axis, batch))
 
 
 def scatter(w: Writer) -> None:
@@ -241,18 +248,19 @@ def scatter(w: Writer) -> None:
     shape = w.types[x].shape
     axis = w.choose.integer(0, len(shape) - 1)
     axes = w.choose.integer(0, min(2, len(shape) - axis))
+    batch = w.choose.integer(0, axis)
     length = w.choose.integer(1, 3)
-    if w.types[x].size * length > LARGEST:
+    if w.types[x].size * length > w.largest:
         return
     chosen = shape[axis : axis + axes]
-    place = index(w, chosen, length)
+    place = index(w, shape[:batch] + chosen, length)
     bound = w.bounds[x] * max(int(np.prod(chosen)), 1)
     wanted = shape[:axis] + (length,) + shape[axis + axes :]
     acc = w.value(lambda t: t.shape == wanted)
     if acc is None or w.chance(2):
-        w.step("scatter", x, place, attribute=(axis, length), bound=bound)
+        w.step("scatter", x, place, attribute=(axis, length, batch), bound=bound)
     else:
-        w.step("scatter_add", acc, x, place, attribute=(axis,), bound=bound + w.bounds[acc])
+        w.step("scatter_add", acc, x, place, attribute=(axis, batch), bound=bound + w.bounds[acc])
 
 
 def product(w: Writer) -> None:
@@ -266,7 +274,7 @@ def product(w: Writer) -> None:
         lambda t: (
             len(t.shape) >= 2
             and (t.shape[-1] if flip_b else t.shape[-2]) == inner
-            and broadcasts(shape[:-2], t.shape[:-2])
+            and w.broadcasts(shape[:-2], t.shape[:-2])
         )
     )
     if b is None or w.chance(6):
@@ -274,7 +282,7 @@ def product(w: Writer) -> None:
     flags = (flip_a, flip_b)
     result = product_shape(shape, w.types[b].shape, flags)
     bound = max(inner, 1) * w.bounds[a] * w.bounds[b]
-    if int(np.prod(result)) > LARGEST:
+    if int(np.prod(result)) > w.largest:
         return
     acc = w.value(lambda t: t.shape == result)
     if acc is None or w.chance(2):
@@ -289,7 +297,7 @@ def product_shape(a: tuple[int, ...], b: tuple[int, ...], flags: tuple[int, int]
 
 def leaf(w: Writer) -> None:
     """More arguments and constants, one of them used at once."""
-    shape = w.pick(SHAPES)
+    shape = w.pick(w.shapes)
     match w.pick(["parameter", "data", "integers", "booleans", "array", "number"]):
         case "parameter":
             w.input(shape, independent=True)

@@ -150,10 +150,14 @@ class Writer:
 
     Inputs and constants are asked for while steps are written, so values are named by negative numbers until
     the end: `order` keeps them apart.
+
+    `largest`: elements of a value; `shapes`: what moves draw shapes from.
     """
 
     choose: Chooser
     program: Program
+    largest: int = LARGEST
+    shapes: Sequence[tuple[int, ...]] = SHAPES
     types: list[ArrayType] = field(default_factory=list)
     bounds: list[float] = field(default_factory=list)
     exact: list[bool] = field(default_factory=list)
@@ -180,6 +184,13 @@ class Writer:
         if active and not self.chance(6):
             found = active
         return self.pick(found if self.chance(2) else found[-4:])
+
+    def broadcasts(self, a: tuple[int, ...], b: tuple[int, ...]) -> bool:
+        """Do two shapes fit, and is the result small enough?"""
+        try:
+            return int(np.prod(np.broadcast_shapes(a, b))) <= self.largest
+        except ValueError:
+            return False
 
     # --- values
 
@@ -237,14 +248,6 @@ class Writer:
             p.exact.append(self.exact[k])
         p.outputs, p.scalar = [place[k] for k in outputs], scalar
         return p
-
-
-def broadcasts(a: tuple[int, ...], b: tuple[int, ...]) -> bool:
-    """Do two shapes fit, and is the result small enough?"""
-    try:
-        return int(np.prod(np.broadcast_shapes(a, b))) <= LARGEST
-    except ValueError:
-        return False
 
 
 def write(choose: Chooser) -> Program:

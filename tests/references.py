@@ -31,17 +31,23 @@ def _pad(attribute: Any, x: Any) -> Any:
 
 
 def _gather(attribute: Any, x: Any, index: Any) -> Any:
-    return x[(slice(None),) * attribute[0] + (index,)]
+    axis, batch = attribute
+    if batch:
+        return jax.vmap(lambda x, index: _gather((axis - 1, batch - 1), x, index))(x, index)
+    return x[(slice(None),) * axis + (index,)]
 
 
 def _scatter_add(attribute: Any, acc: Any, x: Any, index: Any) -> Any:
-    return acc.at[(slice(None),) * attribute[0] + (index,)].add(x)
+    axis, batch = attribute
+    if batch:
+        return jax.vmap(lambda acc, x, index: _scatter_add((axis - 1, batch - 1), acc, x, index))(acc, x, index)
+    return acc.at[(slice(None),) * axis + (index,)].add(x)
 
 
 def _scatter(attribute: Any, x: Any, index: Any) -> Any:
-    axis, length = attribute
-    shape = x.shape[:axis] + (length,) + x.shape[axis + index.ndim :]
-    return _scatter_add((axis,), jnp.zeros(shape, x.dtype), x, index)
+    axis, length, batch = attribute
+    shape = x.shape[:axis] + (length,) + x.shape[axis + index.ndim - batch :]
+    return _scatter_add((axis, batch), jnp.zeros(shape, x.dtype), x, index)
 
 
 def _matmul(attribute: Any, a: Any, b: Any) -> Any:
@@ -62,6 +68,9 @@ def _by_name() -> dict[str, Reference]:
 
 REFERENCES: Final[dict[str, Reference]] = {
     **_by_name(),
+    "multiply_add": lambda _, x, y, a: x * y + a,
+    "multiply_subtract": lambda _, x, y, a: x * y - a,
+    "subtract_multiply": lambda _, x, y, a: a - x * y,
     "to_float": lambda _, x: x.astype(jnp.float64),
     "to_int": lambda _, x: x.astype(jnp.int64),
     "to_bool": lambda _, x: x != 0,

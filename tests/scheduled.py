@@ -3,43 +3,66 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
 import pytest
 
+import tapegrad.numpy
 import tapegrad.schedule.program as scheduling
 from tapegrad.derivative.adjoint import adjoint
+from tapegrad.drivers.arguments import bind
+from tapegrad.drivers.recorded import trace
 from tapegrad.passes.optimize import optimize
-from tapegrad.schedule.buffers import Placement
+from tapegrad.schedule.code import Emission
 from tapegrad.schedule.program import CHECKS, Program, schedule
 from tapegrad.tape import Tape
 from tests.helpers import record
 from tests.random_programs import RandomChooser, write
+from tests.row_cases import CASES
+from tests.row_programs import write_rows
 
 ARENA: Final = 0  # base of the arena
 
 
 def drawn(seed: int) -> Tape:
     """The tape of a random program with its reverse part."""
-    program = write(RandomChooser(np.random.default_rng(seed)))
+    return _reversed(write(RandomChooser(np.random.default_rng(seed))), seed)
+
+
+def drawn_rows(seed: int) -> Tape:
+    """The same of a random program with rows."""
+    return _reversed(write_rows(RandomChooser(np.random.default_rng(seed))), seed)
+
+
+def _reversed(program: Any, seed: int) -> Tape:
     tape = optimize(record(program.record, program.draw(seed), program.independent, program.dtype))
     return optimize(adjoint(tape, seed_inputs=not program.scalar), drop_stops=True)
 
 
-def placed(tape: Tape) -> tuple[Program, Placement]:
-    """A program without checks, and where its slots were placed."""
-    kept: list[Placement] = []
-    place = scheduling.place
+def row_case(name: str, n: int) -> tuple[Tape, list[Any]]:
+    """The tape of value and gradient of a loss with n rows, and its inputs."""
+    loss = CASES[name]
+    bound = bind(loss.make(np.random.default_rng(0), n), (0,))
+    tape, *_ = trace(partial(loss.f, tapegrad.numpy), bound, scalar=True)
+    return optimize(adjoint(optimize(tape)), drop_stops=True), list(bound.inputs)
 
-    def remember(*arguments: Any) -> Placement:
-        kept.append(place(*arguments))
-        return kept[-1]
+
+def placed(tape: Tape, height: int | None = None, modes: str = "") -> tuple[Program, Emission]:
+    """A program, without checks if not asked for, and what was known of its slots when it was written."""
+    kept: list[Emission] = []
+    emit = scheduling.emit
+
+    def remember(wanted: Emission, *arguments: Any, **options: Any) -> Any:
+        kept.append(wanted)
+        return emit(wanted, *arguments, **options)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(CHECKS, "")
-        patch.setattr(scheduling, "place", remember)
-        program = schedule(tape)
+        patch.setenv(CHECKS, modes)
+        patch.setattr(scheduling, "emit", remember)
+        program = schedule(tape, height=height)
     return program, kept[-1]
 
 
@@ -48,3 +71,10 @@ def records(program: Program) -> Iterator[Any]:
     words = program.code.records
     for at in program.code.record_at.tolist():
         yield words[at : at + words[at + 1]]
+
+
+def moved(program: Program, k: int, word: int, by: int) -> Program:
+    """The program with one word of record k changed."""
+    code = replace(program.code, records=program.code.records.copy())
+    code.records[code.record_at[k] + word] += by
+    return replace(program, code=code)

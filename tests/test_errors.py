@@ -509,3 +509,9 @@ def test_errors_are_also_those_that_python_has_for_such_things() -> None:
     assert issubclass(UnsupportedError, TypeError)
     assert issubclass(ElementIndexError, IndexError)
     assert issubclass(GradientCheckError, AssertionError)
+
+
+def test_more_arrays_than_addresses_can_tell_apart_are_an_error() -> None:
+    data = [np.full(3, float(k)) for k in range(33_000)]
+    with pytest.raises(UnsupportedError, match="captured or results; wanted at most 32768: stack them"):
+        tg.value_and_grad(lambda x: np.sum(sum((d * x for d in data), 0.0 * x)))(np.ones(3))

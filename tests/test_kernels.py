@@ -170,12 +170,12 @@ def test_infinities_and_nans_in_sums(dtype: Any) -> None:
 def test_gathers_and_scatters_along_any_axis(dtype: Any, rng: Any) -> None:
     x = array(rng, (3, 4, 5), dtype)
     index = np.array([[2, 0, -1], [-3, 1, 2]])
-    tape = record(lambda r, v, i: [r.apply("gather", (a,), v, i) for a in range(3)], [x, index], dtype=dtype)
+    tape = record(lambda r, v, i: [r.apply("gather", (a, 0), v, i) for a in range(3)], [x, index], dtype=dtype)
     for axis, found in enumerate(run(tape, [x, index])):
         assert np.array_equal(found, np.take(x, index, axis))
     parts = [array(rng, (*x.shape[:a], 2, 3, *x.shape[a + 1 :]), dtype) for a in range(3)]
     tape = record(
-        lambda r, i, v, *p: [r.apply("scatter_add", (a,), v, q, i) for a, q in enumerate(p)],
+        lambda r, i, v, *p: [r.apply("scatter_add", (a, 0), v, q, i) for a, q in enumerate(p)],
         [index, x, *parts],
         dtype=dtype,
     )
@@ -183,3 +183,26 @@ def test_gathers_and_scatters_along_any_axis(dtype: Any, rng: Any) -> None:
         wanted = x.astype(F64)
         np.add.at(wanted, (slice(None),) * axis + (index,), parts[axis])
         assert_close(found, wanted, 10 * EPS[dtype])
+
+
+@both_dtypes
+@pytest.mark.parametrize(("axis", "batch"), [(1, 1), (2, 1), (2, 2), (3, 1), (3, 2), (3, 3)])
+def test_each_entry_of_a_batch_selects_for_itself(axis: int, batch: int, dtype: Any, rng: Any) -> None:
+    """The same entry by entry, in plain loops."""
+    x = array(rng, SHAPE, dtype)
+    index = rng.integers(-SHAPE[axis], SHAPE[axis], (*SHAPE[:batch], 2, 3))
+    part = array(rng, (*SHAPE[:axis], 2, 3, *SHAPE[axis + 1 :]), dtype)
+
+    def build(r: Recorder, v: Variable, q: Variable, i: Variable) -> list[Variable]:
+        gathered, added = r.apply("gather", (axis, batch), v, i), r.apply("scatter_add", (axis, batch), v, q, i)
+        return [gathered, added, r.apply("scatter", (axis, SHAPE[axis], batch), q, i)]
+
+    gathered, added, scattered = run(record(build, [x, part, index], dtype=dtype), [x, part, index])
+    wanted = np.zeros(SHAPE)
+    for place in np.ndindex(part.shape):
+        before, own, after = place[:axis], place[axis : axis + 2], place[axis + 2 :]
+        source = (*before, index[before[:batch] + own], *after)
+        assert gathered[place] == x[source]
+        wanted[source] += part[place]
+    assert_close(scattered, wanted, 10 * EPS[dtype])
+    assert_close(added, x + wanted, 10 * EPS[dtype])

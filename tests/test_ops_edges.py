@@ -24,6 +24,7 @@ from tests.helpers import (
     active_operands,
     assert_close,
     assert_ulps,
+    assert_values,
     bits,
     gradient,
     gradients_only,
@@ -36,6 +37,9 @@ ELEMENTWISE = [op for op in OPS if op.elementwise and not op.effect]
 SMOOTH = [op for op in ELEMENTWISE if op.differentiable]
 UNARY = [op for op in SMOOTH if op.kinds == FLOAT]
 both_dtypes = pytest.mark.parametrize("dtype", [F64, F32], ids=["f8", "f4"])
+
+
+MOST = 3000  # combinations
 
 
 def special_floats(dtype: Any) -> Any:
@@ -58,9 +62,10 @@ def special(kind: str, dtype: Any, *, narrow: bool = False) -> Any:
 
 
 def edge_operands(op: Op, dtype: Any) -> list[Any]:
-    """Every combination of special operands, as 1-d arrays."""
+    """Combinations of special operands, as 1-d arrays: all of two operands, some of three."""
     columns = [special(kind, dtype, narrow=op.result_kind == INT) for kind in op.kinds]
     places = np.array(list(product(*(range(len(c)) for c in columns))))
+    places = places[:: len(places) // MOST + 1]
     found = [column[places[:, k]] for k, column in enumerate(columns)]
     if op.name == "wrap_index":  # lengths are small
         return [v[np.abs(found[1]) <= 2**31] for v in found]
@@ -87,7 +92,7 @@ def test_arrays_of_special_values(op: Op, dtype: Any) -> None:
         lambda r, *v: [s.record(r, v[step * j : step * (j + 1)]) for j, s in enumerate(found)], inputs, dtype=dtype
     )
     for sample, value in zip(found, run(tape, inputs), strict=True):
-        assert_ulps(value, sample.value().astype(dtype), 4, op.key)
+        assert_values(op.name, value, sample.value().astype(dtype), sample.operands, 4, op.key)
 
 
 @both_dtypes
@@ -102,7 +107,8 @@ def test_scalars_of_special_values(op: Op, dtype: Any) -> None:
         dtype=dtype,
     )
     found = np.array(run(tape, operands), dtype)
-    assert_ulps(found, Sample(op, (), tuple(operands), ()).value().astype(dtype), 4, op.key)
+    wanted = Sample(op, (), tuple(operands), ()).value().astype(dtype)
+    assert_values(op.name, found, wanted, operands, 4, op.key)
 
 
 # --- strided arguments
@@ -328,7 +334,7 @@ def test_other_selections_drop_what_they_do_not_choose(name: str) -> None:
             "slice", ((3, 1, 2),), r.apply("concatenate", (0,), bad, r.constant(np.ones(2)))
         ),
         "gather": lambda r, bad: r.apply(
-            "gather", (0,), r.apply("concatenate", (0,), bad, r.constant(np.ones(2))), r.constant(np.array([4, 3]))
+            "gather", (0, 0), r.apply("concatenate", (0,), bad, r.constant(np.ones(2))), r.constant(np.array([4, 3]))
         ),
     }[name]
     check_nothing(record(lambda r, v: total(r, [select(r, r.elementwise("sqrt", v))]), [x]), [x], [0])

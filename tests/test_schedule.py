@@ -6,35 +6,41 @@ import hashlib
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+import tapegrad.schedule.program as scheduling
 from tapegrad.derivative.adjoint import adjoint
-from tapegrad.ops.table import OPS, flags
 from tapegrad.passes.optimize import optimize
 from tapegrad.record.recorder import Recorder
 from tapegrad.record.variable import Variable
-from tapegrad.schedule.buffers import Placement
-from tapegrad.schedule.program import CHECKS, Program, schedule
-from tapegrad.sweep.layout import P0
-from tapegrad.sweep.run import Runner
+from tapegrad.schedule.buffers import Wanted
+from tapegrad.schedule.code import TILED
+from tapegrad.schedule.layout import RECORDS
+from tapegrad.schedule.modes import PER_ROW
+from tapegrad.schedule.phases import Phases
+from tapegrad.schedule.program import Program, schedule
+from tapegrad.sweep.layout import FOLLOW, P0, TILES, WORDS
 from tapegrad.tape import Tape
-from tests.helpers import F32, F64, assert_close, bits, record, run
-from tests.scheduled import ARENA, drawn, placed, records
+from tests.helpers import record, run
+from tests.row_cases import CASES
+from tests.scheduled import ARENA, drawn, drawn_rows, moved, placed, records, row_case
+from tests.touched import Touched
 
-OFFSET = (1 << 48) - 1
+HEIGHTS = (1, 2, 3, 5, 7)
 
 
 def digest(program: Program) -> str:
     """A hash of everything a program decides."""
     code = program.code
     arrays = (code.segments, code.records, code.rows, code.side, code.row_origin, code.record_at, code.record_origin)
-    found = hashlib.sha256(program.image.tobytes() + str(program.arena).encode())
+    decided = (program.arena, program.tiles, program.plan, program.sums)
+    found = hashlib.sha256(program.image.tobytes() + str(decided).encode())
     for array in arrays:
         found.update(array.tobytes())
     return found.hexdigest()
@@ -45,12 +51,16 @@ def digest(program: Program) -> str:
 
 @pytest.mark.parametrize("seed", range(20))
 def test_a_schedule_is_deterministic(seed: int) -> None:
-    assert digest(schedule(drawn(seed))) == digest(schedule(drawn(seed)))
+    for make, height in ((drawn, None), (drawn, 2), (drawn_rows, 0), (drawn_rows, 3)):
+        assert digest(schedule(make(seed), height=height)) == digest(schedule(make(seed), height=height))
 
 
 def test_a_schedule_is_the_same_in_every_process() -> None:
     """Nothing hangs on the order of a set or on an address."""
-    code = "from tests.test_schedule import *; print(*[digest(schedule(drawn(s))) for s in range(8)])"
+    code = (
+        "from tests.test_schedule import *;"
+        "print(*[digest(schedule(drawn_rows(s), height=h)) for s in range(8) for h in (0, 3)])"
+    )
     found = {
         subprocess.run(
             [sys.executable, "-c", code],
@@ -63,120 +73,128 @@ def test_a_schedule_is_the_same_in_every_process() -> None:
         for seed in ("1", "2")
     }
     assert len(found) == 1
-    assert len(found.pop().split()) == 8
-
-
-@dataclass(slots=True)
-class Memory:
-    """Which slot's value each byte holds, base by base, as a program's instructions are followed."""
-
-    tape: Tape
-    placement: Placement
-    root: list[int]
-    owner: dict[tuple[int, int], int]
-
-    def bytes_of(self, slot: int) -> tuple[int, int, int]:
-        """Base, first byte, end."""
-        t = self.tape.type(slot)
-        start = int(self.placement.offset[slot])
-        return int(self.placement.base[slot]), start, start + t.size * t.dtype(self.tape.dtype).itemsize
-
-    def holds(self, slot: int) -> bool:
-        """Is the slot's value still there, whole?"""
-        base, first, end = self.bytes_of(slot)
-        return all(self.owner.get((base, k)) == self.root[slot] for k in range(first, end))
-
-    def write(self, slot: int) -> None:
-        base, first, end = self.bytes_of(slot)
-        self.owner.update(((base, k), slot) for k in range(first, end))
-
-    def overlaps(self, one: int, other: int) -> bool:
-        (base, first, end), (base_, first_, end_) = self.bytes_of(one), self.bytes_of(other)
-        return base == base_ and max(first, first_) < min(end, end_)
-
-
-def check_memory(program: Program, placement: Placement) -> None:
-    """Follow the instructions: each finds its operands whole, and none writes where it still reads."""
-    tape, code = program.tape, program.code
-    n = len(tape)
-    copies = sum(tape.type(int(tape.dependents[k])).size > 0 for k in placement.copied_outputs)
-    moves = len(code.record_origin) - copies  # the last records copy results out
-    has_code = set(code.row_origin.tolist()) | set(code.record_origin[:moves].tolist())
-    first_output = 1 + len(tape.inputs) + len(program.constants)
-    memory = Memory(tape, placement, list(range(n)), {})
-    leaf = flags("leaf")[tape.opcodes]
-    for i in range(n):
-        operands = tape.read(i)
-        for s in operands:
-            assert memory.holds(s), f"instruction {i} reads slot {s}, which has been overwritten"
-        if not tape.type(i).size:
-            continue
-        if not leaf[i] and i not in has_code and not placement.taken[i]:
-            memory.root[i] = memory.root[operands[0]]  # a view
-            assert memory.bytes_of(i)[0] == memory.bytes_of(operands[0])[0]
-            assert memory.bytes_of(memory.root[i])[1] <= memory.bytes_of(i)[1]
-            assert memory.bytes_of(i)[2] <= memory.bytes_of(memory.root[i])[2]
-            continue
-        check_result(memory, i, operands, first_output, leaf=bool(leaf[i]))
-        memory.write(i)
-    for d in tape.dependents.tolist():
-        assert memory.holds(d), f"the result in slot {d} has been overwritten"
-
-
-def check_result(memory: Memory, i: int, operands: list[int], first_output: int, *, leaf: bool) -> None:
-    """Where an instruction's result may lie."""
-    tape, placement = memory.tape, memory.placement
-    base, first, end = memory.bytes_of(i)
-    op = OPS[tape.opcodes[i]]
-    if not leaf:
-        assert base == ARENA or base >= first_output, f"instruction {i} writes into an input or a constant"
-        assert base != ARENA or placement.image <= first <= end <= placement.arena
-    for k, s in enumerate(operands):
-        if not leaf and memory.overlaps(i, s):
-            same = memory.bytes_of(i) == memory.bytes_of(s)
-            assert same, f"instruction {i} writes over a part of its operand {k}"
-            assert op.elementwise or (op.accumulates and k == 0), f"instruction {i} reads what it has written"
-            assert not op.loop, f"instruction {i}: a ufunc's loop must not run in place"
+    assert len(found.pop().split()) == 16
 
 
 @pytest.mark.parametrize("seed", range(200))
 def test_no_value_is_overwritten_while_it_is_needed(seed: int) -> None:
     tape = drawn(seed)
-    check_memory(*placed(tape))
-    check_memory(*placed(replace(tape, dependents=tape.dependents[:1])))
+    for height in (0, 1 + seed % 3):
+        Touched(*placed(tape, height)).follow()
+        Touched(*placed(replace(tape, dependents=tape.dependents[:1]), height, "poison,bounds")).follow()
 
 
-def test_the_memory_check_sees_an_overwritten_value() -> None:
-    """The check above can fail: two values that live at once are put in one place."""
+@pytest.mark.parametrize("seed", range(80))
+def test_no_row_is_overwritten_while_it_is_needed(seed: int) -> None:
+    """Windows of rows and what they remember, slots that a loop fills, sums over rows."""
+    tape = drawn_rows(seed)
+    for height, modes in ((0, ""), (HEIGHTS[seed % 5], ""), (HEIGHTS[seed // 5 % 5], "poison")):
+        Touched(*placed(tape, height, modes)).follow()
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_losses_find_their_rows(name: str) -> None:
+    tape, _ = row_case(name, 33)
+    for height, modes in ((1, ""), (5, ""), (5, "poison,bounds"), (4096, ""), (None, "")):
+        Touched(*placed(tape, height, modes)).follow()
+
+
+def test_the_tapes_above_have_all_there_is_to_place() -> None:
+    """Several loops, windows with and without a memory, slots filled by a loop, sums that are results."""
+    seen = set()
+    for name in CASES:
+        program, known = placed(row_case(name, 33)[0], 5)
+        p = known.placement
+        seen |= {f"{len(program.plan.loops)} loops"} | {"lag" for loop in program.plan.loops if loop.lag}
+        window = known.ahead >= 0
+        seen |= {"memory"} if (known.history[window] > 0).any() else set()
+        seen |= {"none"} if (window & (known.history == 0)).any() else set()
+        seen |= {"both arenas"} if program.tiles and program.arena > len(program.image) else set()
+        full = (known.kind == PER_ROW) & ~window & (known.form == RECORDS)
+        seen |= {"filled"} if (p.base[full] == ARENA).any() else set()
+        seen |= {"filled result"} if (p.base[full] > TILES).any() else set()
+        seen |= {"sum that is a result"} if any(s.base > TILES for s in program.sums) else set()
+    assert seen >= {"1 loops", "2 loops", "3 loops", "lag", "memory", "none", "both arenas", "filled", "filled result"}
+    assert "sum that is a result" in seen
+
+
+# --- the checks above can fail
+
+
+def test_a_value_in_anothers_place_is_seen() -> None:
+    """Two values that live at once."""
     x = np.ones(5)
     tape = record(lambda r, v: [r.elementwise("exp", v) * r.elementwise("sin", v) + 1.0], [x])
-    program, placement = placed(tape)
-    check_memory(program, placement)
-    offset, base = placement.offset.copy(), placement.base.copy()
-    offset[2], base[2] = offset[1], base[1]
-    with pytest.raises(AssertionError, match="overwritten"):
-        check_memory(program, replace(placement, offset=offset, base=base))
+    program, known = placed(tape)
+    Touched(program, known).follow()
+    ats = program.code.record_at.tolist()
+    words = program.code.records.copy()
+    words[ats[1] + P0] = words[ats[0] + P0]
+    with pytest.raises(AssertionError, match=r"reads|writes"):
+        Touched(replace(program, code=replace(program.code, records=words)), known).follow()
 
 
-@pytest.mark.parametrize("seed", range(40))
-def test_records_address_the_slots_of_their_instruction(seed: int) -> None:
-    program, placement = placed(drawn(seed))
-    tape = program.tape
-    copies = len(placement.copied_outputs)
-    n = len(program.code.record_at)
-    for k, record_ in enumerate(records(program)):
-        if k >= n - copies:
-            continue
-        i = int(program.code.record_origin[k])
-        result, *operands = record_[P0 : P0 + 4].tolist()
-        assert in_slot(tape, placement, result, i)
-        for address in operands:
-            assert address < 0 or any(in_slot(tape, placement, address, s) for s in tape.read(i))
+def spoil_wanted(patch: pytest.MonkeyPatch, change: Callable[[Wanted], Wanted]) -> None:
+    """Let the scheduler place something else than is wanted."""
+    place = scheduling.place
+    patch.setattr(scheduling, "place", lambda starts, operands, w, *rest: place(starts, operands, change(w), *rest))
 
 
-def in_slot(tape: Tape, placement: Placement, address: int, slot: int) -> bool:
-    size = tape.type(slot).size * tape.type(slot).dtype(tape.dtype).itemsize
-    return address >> 48 == placement.base[slot] and 0 <= (address & OFFSET) - placement.offset[slot] <= size
+def spoil_phases(patch: pytest.MonkeyPatch, change: Callable[[Phases], Phases]) -> None:
+    """Let the scheduler work with other lags or histories."""
+    phases = scheduling.phases
+    patch.setattr(scheduling, "phases", lambda *given, **named: change(phases(*given, **named)))
+
+
+FAULTS: dict[str, tuple[str, Callable[[pytest.MonkeyPatch], None]]] = {
+    "a window that remembers rows is shared": (
+        "nested",
+        lambda p: spoil_wanted(p, lambda w: replace(w, lasting=np.zeros_like(w.lasting))),
+    ),
+    "what outlives a tile lives from its instruction to its last reader": (
+        "rosenbrock",
+        lambda p: spoil_wanted(p, lambda w: replace(w, first=np.arange(len(w.first)), last=np.arange(len(w.last)))),
+    ),
+    "half of a window": (
+        "attention",
+        lambda p: spoil_wanted(p, lambda w: replace(w, nbytes=np.where(w.window, w.nbytes // 2, w.nbytes))),
+    ),
+    "what a later loop reads is kept for a tile": (
+        "standardised",
+        lambda p: spoil_phases(p, lambda f: replace(f, full=np.zeros_like(f.full))),
+    ),
+    "one row of history too few": (
+        "nested",
+        lambda p: spoil_phases(p, lambda f: replace(f, history=np.maximum(f.history - 1, 0))),
+    ),
+    "one row too early": (
+        "nested",
+        lambda p: spoil_phases(p, lambda f: replace(f, lag=np.maximum(f.lag - 1, 0))),
+    ),
+}
+
+
+@pytest.mark.parametrize("height", [1, 5])
+@pytest.mark.parametrize("name", ["nested", "skewed", "rosenbrock", "standardised", "convolution", "factorisation"])
+def test_a_record_that_runs_a_row_too_early_or_too_late_is_seen(name: str, height: int) -> None:
+    """Any record that writes or reads more rows than one."""
+    tape, _ = row_case(name, 33)
+    program, known = placed(tape, height)
+    for k, words in enumerate(records(program)):
+        looping = any(s[0] == TILED and s[1] <= program.code.record_at[k] < s[2] for s in program.code.segments)
+        for by in (-1, 1) if looping and words[0] != WORDS["SHIFT"] else ():
+            with pytest.raises((AssertionError, IndexError)):
+                Touched(moved(program, k, len(words) - FOLLOW, by), known).follow()
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_of_the_schedule_is_seen(fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    name, spoil = FAULTS[fault]
+    tape, _ = row_case(name, 33)
+    Touched(*placed(tape, 5)).follow()
+    spoil(monkeypatch)
+    with pytest.raises(AssertionError):
+        Touched(*placed(tape, 5)).follow()
 
 
 # --- linear
@@ -232,161 +250,3 @@ def test_a_long_tape() -> None:
     results = run(tape, [np.array(0.1), np.array(1e-3)])
     assert np.isfinite(results[0])
     assert np.isfinite(results[1])
-
-
-# --- in place
-
-A, B = np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([[0.5, -1.0], [2.0, 0.25]])
-
-
-def fresh(r: Recorder, v: Variable) -> Variable:
-    """The value, nearly, in memory of its own, which may be taken over."""
-    return r.elementwise("multiply", v, 1.0 + 2.0**-40)
-
-
-def swapped(r: Recorder, v: Variable) -> Variable:
-    return r.apply("transpose", (1, 0), v)
-
-
-IN_PLACE: dict[str, tuple[Callable[..., Sequence[Variable]], Callable[..., Sequence[Any]]]] = {
-    "x + x.T": (lambda r, a, b: [(x := fresh(r, a)) + swapped(r, x)], lambda a, b: [a + a.T]),
-    "x * x": (lambda r, a, b: [(x := fresh(r, a)) * x], lambda a, b: [a * a]),
-    "x + reshaped x": (
-        lambda r, a, b: [r.apply("reshape", (1, 2, 2), x := fresh(r, a)) + x],
-        lambda a, b: [(a + a)[None]],
-    ),
-    "x + reversed x": (
-        lambda r, a, b: [(x := fresh(r, a)) + r.apply("slice", ((1, -1, 2), (0, 1, 2)), x)],
-        lambda a, b: [a + a[::-1]],
-    ),
-    "rows of x, then x": (
-        lambda r, a, b: [(y := r.apply("item", (0,), x := fresh(r, a))) * 1.0, x + 1.0, y + 2.0],
-        lambda a, b: [a[0], a + 1, a[0] + 2],
-    ),
-    "x + row of x": (
-        lambda r, a, b: [(x := fresh(r, a)) + r.apply("item", (1,), x)],
-        lambda a, b: [a + a[1]],
-    ),
-    "row of x + other row": (
-        lambda r, a, b: [r.apply("item", (1,), x := fresh(r, a)) - r.apply("item", (0,), x)],
-        lambda a, b: [a[1] - a[0]],
-    ),
-    "x moved by one": (
-        lambda r, a, b: [-r.apply("slice", ((1, 1, 3),), r.apply("reshape", (4,), fresh(r, a)))],
-        lambda a, b: [-a.reshape(4)[1:]],
-    ),
-    "scatter x into x": (
-        lambda r, a, b: [r.apply("scatter_add", (0,), x := fresh(r, a), x, r.constant(np.array([0, 0])))],
-        lambda a, b: [a + np.stack([a[0] + a[1], 0 * a[0]])],
-    ),
-    "add x into x": (
-        lambda r, a, b: [r.apply("slice_add", ((1, -1, 2), (0, 1, 2)), x := fresh(r, a), x)],
-        lambda a, b: [a + a[::-1]],
-    ),
-    "product of x into x": (
-        lambda r, a, b: [r.apply("matmul_add", (0, 0), x := fresh(r, a), x, x)],
-        lambda a, b: [a + a @ a],
-    ),
-    "product of a view of x into x": (
-        lambda r, a, b: [r.apply("matmul_add", (0, 0), x := fresh(r, a), r.apply("reshape", (2, 2), x), b)],
-        lambda a, b: [a + a @ b],
-    ),
-    "item of x into x": (
-        lambda r, a, b: [r.apply("item_add", (0,), x := fresh(r, a), r.apply("item", (1,), x))],
-        lambda a, b: [np.stack([a[0] + a[1], a[1]])],
-    ),
-    "into what is needed later": (
-        lambda r, a, b: [r.apply("matmul_add", (0, 0), x := fresh(r, a), a, b), x * 2.0],
-        lambda a, b: [a + a @ b, 2 * a],
-    ),
-    "into an input": (lambda r, a, b: [r.apply("matmul_add", (0, 0), a, a, b)], lambda a, b: [a + a @ b]),
-    "into a constant": (
-        lambda r, a, b: [r.apply("matmul_add", (0, 0), r.constant(np.eye(2)), a, b)],
-        lambda a, b: [np.eye(2) + a @ b],
-    ),
-    "into a result": (
-        lambda r, a, b: [x := fresh(r, a), r.apply("matmul_add", (0, 0), x, a, b), x + b],
-        lambda a, b: [a, a + a @ b, a + b],
-    ),
-    "where of one and itself": (
-        lambda r, a, b: [r.elementwise("where", r.elementwise("less", x := fresh(r, a), b), x, x * 2.0)],
-        lambda a, b: [np.where(a < b, a, 2 * a)],
-    ),
-    "a narrow operand": (
-        lambda r, a, b: [(x := fresh(r, a)) + r.apply("sum", (0,), x), r.apply("sum", (0, 1), x) + x],
-        lambda a, b: [a + a.sum(0), a + a.sum()],
-    ),
-    "an input": (lambda r, a, b: [a, b, a], lambda a, b: [a, b, a]),
-    "a constant": (
-        lambda r, a, b: [r.constant(B), r.constant(2.5), r.apply("broadcast_to", (3,), r.constant(2.5))],
-        lambda a, b: [B, np.array(2.5), np.full(3, 2.5)],
-    ),
-    "one result twice": (lambda r, a, b: [x := a + b, x, x * 1.0], lambda a, b: [a + b, a + b, a + b]),
-    "views of an input": (
-        lambda r, a, b: [
-            r.apply("reshape", (4,), a),
-            r.apply("item", (1,), a),
-            r.apply("slice", ((1, 1, 1), (1, 1, 1)), a),
-        ],
-        lambda a, b: [a.reshape(4), a[1], a[1:, 1:]],
-    ),
-    "views of one value": (
-        lambda r, a, b: [
-            r.apply("reshape", (4,), x := a + b),
-            r.apply("item", (1,), x),
-            x,
-            r.apply("reshape", (1, 2, 2), x),
-        ],
-        lambda a, b: [(a + b).reshape(4), (a + b)[1], a + b, (a + b)[None]],
-    ),
-    "scalars as arrays": (
-        lambda r, a, b: [
-            r.apply("reshape", (1, 1), x := r.apply("sum", (0, 1), a)),
-            x,
-            r.apply("reshape", (1,), x * 2.0) + 1.0,
-        ],
-        lambda a, b: [a.sum().reshape(1, 1), a.sum(), 2 * a.sum().reshape(1) + 1],
-    ),
-    "a scalar's view taken over": (
-        lambda r, a, b: [
-            r.apply("reshape", (1,), r.apply("item", (0,), r.apply("item", (0,), a)) * 2.0)
-            * r.constant(np.array([3.0]))
-        ],
-        lambda a, b: [6 * a[0, :1]],
-    ),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("modes", ["", "poison,bounds"], ids=["plain", "checked"])
-@pytest.mark.parametrize("dtype", [F64, F32], ids=["f8", "f4"])
-@pytest.mark.parametrize("optimized", [True, False], ids=["optimized", "as recorded"])
-@pytest.mark.parametrize("case", IN_PLACE)
-def test_in_place(case: str, optimized: bool, dtype: Any, modes: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(CHECKS, modes)
-    build, reference = IN_PLACE[case]
-    inputs = [A.astype(dtype), B.astype(dtype)]
-    tape = record(build, inputs, dtype=dtype)
-    tape = optimize(tape) if optimized else tape
-    check_memory(*placed(tape))
-    runner, wanted = Runner(schedule(tape)), reference(A, B)
-    for _ in range(2):
-        found = runner(inputs)
-        assert isinstance(found, list)
-        for f, w in zip(found, wanted, strict=True):
-            assert_close(f, w, 1e-10 if dtype == F64 else 1e-5)
-        for k, f in enumerate(found):  # a result belongs to the caller alone
-            assert not any(np.shares_memory(f, other) for other in [*found[:k], *found[k + 1 :], *inputs])
-            f[...] = np.nan
-    assert [bits(v) for v in inputs] == [bits(A.astype(dtype)), bits(B.astype(dtype))]
-
-
-def test_gradients_that_are_one_slot_are_two_arrays() -> None:
-    """d/dx and d/dy of f(x + y) are the same slot; and those of x + y are constants."""
-    x, y = np.array([0.5, 1.0]), np.array([0.25, 2.0])
-    for function, wanted in ((lambda r, s: r.elementwise("sin", s), np.cos(x + y)), (lambda r, s: s, np.ones(2))):
-        tape = record(lambda r, a, b, function=function: [r.apply("sum", (0,), function(r, a + b))], [x, y])
-        full = optimize(adjoint(optimize(tape)))
-        _, first, second = run(full, [x, y])
-        assert_close(first, wanted, 1e-15)
-        assert_close(second, wanted, 1e-15)
-        assert not np.shares_memory(first, second)

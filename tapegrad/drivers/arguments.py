@@ -22,10 +22,11 @@ from tapegrad.trees import Structure, flatten, names, unflatten
 
 Argnums: TypeAlias = int | Sequence[int]
 _LARGEST: Final = 8  # bytes of an element
+_CONSTANTS: Final = frozenset({bool, int, str, bytes})
 _FLOAT64, _INT64, _BOOL = np.dtype(np.float64), np.dtype(np.int64), np.dtype(np.bool_)
 
 
-class _Static:
+class Static:
     """A static argument as part of a key: equal by value where it can be hashed, else by identity."""
 
     __slots__ = ("_hash", "value")
@@ -41,7 +42,7 @@ class _Static:
         return self._hash
 
     def __eq__(self, other: object) -> bool:
-        if not isinstance(other, _Static) or type(self.value) is not type(other.value):
+        if not isinstance(other, Static) or type(self.value) is not type(other.value):
             return False
         if self.value is other.value:
             return True
@@ -51,12 +52,24 @@ class _Static:
         except (TypeError, ValueError):
             return False
 
+    def matches(self, leaf: Any) -> bool:
+        """Is a leaf the same in a key? Quick for what most are (`python -m benchmarks calls`)."""
+        value = self.value
+        if type(leaf) is not type(value):
+            return False
+        if type(value) in _CONSTANTS:
+            return bool(leaf == value)
+        if isinstance(leaf, Variable) or flatten(leaf)[1] is not None or _is_input(leaf):
+            return False
+        other = Static(leaf)
+        return other._hash == self._hash and other == self
+
 
 @dataclass(frozen=True, slots=True)
 class Signature:
     """What a recording depends on besides the values of its inputs; equal signatures share recordings.
 
-    `leaves` holds (shape, dtype code, differentiated) for inputs and `_Static` for the rest.
+    `leaves` holds (shape, dtype code, differentiated) for inputs and `Static` for the rest.
     """
 
     structures: tuple[Structure | None, ...]
@@ -72,20 +85,22 @@ class Arguments:
         signature: the key for recordings.
         inputs: C-contiguous arrays of the tape's dtypes, one an input leaf.
         originals: the leaves that are differentiated, as they were given.
+        leaves: all leaves, as they were given.
     """
 
     signature: Signature
     inputs: list[Any]
     originals: list[Any]
+    leaves: tuple[Any, ...] = ()
 
     def objects(self) -> list[Any]:
         """The static leaves."""
-        return [x.value for x in self.signature.leaves if isinstance(x, _Static)]
+        return [x.value for x in self.signature.leaves if isinstance(x, Static)]
 
     def fill(self, make: Callable[[Any, bool], Any]) -> tuple[Any, ...]:
         """The arguments with each input replaced by `make(array, differentiated)`."""
         inputs = iter(self.inputs)
-        leaves = [x.value if isinstance(x, _Static) else make(next(inputs), x[2]) for x in self.signature.leaves]
+        leaves = [x.value if isinstance(x, Static) else make(next(inputs), x[2]) for x in self.signature.leaves]
         filled, start = [], 0
         for structure in self.signature.structures:
             size = 1 if structure is None else structure.size
@@ -132,9 +147,11 @@ def bind(args: Sequence[Any], differentiated: Sequence[int]) -> Arguments:
     leaves: list[Any] = []
     raw: list[tuple[Any, bool]] = []
     originals: list[Any] = []
+    given: list[Any] = []
     for k, arg in enumerate(args):
         found, structure = ([arg], None) if type(arg) is np.ndarray else flatten(arg)
         structures.append(structure)
+        given += found
         wanted = k in differentiated
         for place, leaf in enumerate(found):
             if isinstance(leaf, Variable):
@@ -159,10 +176,10 @@ def bind(args: Sequence[Any], differentiated: Sequence[int]) -> Arguments:
                 raw.append((array, type(leaf) is float))
                 leaves.append((array.shape, array.dtype.char, wanted))
             else:
-                leaves.append(_Static(leaf))
+                leaves.append(Static(leaf))
     dtype = _floating(raw)
-    inputs = [_prepare(array, dtype) for array, _ in raw]
-    return Arguments(Signature(tuple(structures), tuple(leaves), dtype), inputs, originals)
+    inputs = [prepare(array, dtype) for array, _ in raw]
+    return Arguments(Signature(tuple(structures), tuple(leaves), dtype), inputs, originals, tuple(given))
 
 
 def _is_parameter(leaf: Any) -> bool:
@@ -192,7 +209,8 @@ def _floating(raw: Sequence[tuple[Any, bool]]) -> np.dtype[Any]:
     return found if found.itemsize in (4, 8) else np.dtype(np.float32)
 
 
-def _prepare(array: Any, dtype: np.dtype[Any]) -> Any:
+def prepare(array: Any, dtype: np.dtype[Any]) -> Any:
+    """An input as kernels read it: contiguous, aligned, of the tape's dtype for its kind; itself if it is so."""
     kind = kind_of(array.dtype, "argument")
     wanted = dtype if kind == FLOAT else _INT64 if kind == INT else _BOOL
     if array.dtype == wanted and array.flags.c_contiguous and array.flags.aligned:

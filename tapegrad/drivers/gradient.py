@@ -7,8 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from tapegrad.drivers.again import Path
 from tapegrad.drivers.arguments import Argnums, Arguments, bind, positions, user_line
-from tapegrad.drivers.recorded import GRADIENT, PULLBACK, Recorded, Recording
+from tapegrad.drivers.kept import Recording
+from tapegrad.drivers.recorded import GRADIENT, PULLBACK, Recorded
 from tapegrad.errors import DtypeError, ShapeError, describe
 from tapegrad.trees import flatten, unflatten
 
@@ -41,13 +43,20 @@ def value_and_grad(f: Callable[..., Any], argnums: Argnums = 0) -> Callable[...,
     (14.0, array([2., 4., 6.]))
     """
     recorded = Recorded(f, GRADIENT)
+    single = isinstance(argnums, (int, np.integer))
+    wanted = argnums if isinstance(argnums, (int, np.integer)) else tuple(argnums)
 
     def gradient_of(*args: Any) -> tuple[Any, Any]:
-        places = positions(argnums, len(args))
+        path, outputs = recorded.again(args)
+        if path is not None:
+            gradients = path.gradients(outputs)
+            return outputs[0], gradients[0] if single else gradients
+        places = positions(wanted, len(args))
         arguments = bind(args, places)
-        results, _ = recorded.run(arguments)
+        results, recording = recorded.run(arguments, search=outputs)
+        recorded.remember(Path.of_gradient(arguments, recording, places))
         gradients = _restore(arguments, places, results[1:])
-        return results[0][()], gradients[0] if isinstance(argnums, (int, np.integer)) else gradients
+        return results[0][()], gradients[0] if single else gradients
 
     gradient_of.__name__ = f"value_and_grad_of_{getattr(f, '__name__', 'function')}"
     gradient_of.__doc__ = f"Value and gradient of {getattr(f, '__name__', 'a function')}."

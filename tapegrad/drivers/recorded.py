@@ -5,19 +5,19 @@ from __future__ import annotations
 import inspect
 import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
 
 from tapegrad.derivative.adjoint import adjoint
+from tapegrad.drivers.again import Path
 from tapegrad.drivers.arguments import Arguments, Signature
+from tapegrad.drivers.kept import Recording, Search
 from tapegrad.errors import CapturedArrayError, DtypeError, RerecordingWarning, ShapeError, UnsupportedError, describe
 from tapegrad.ops.row import FLOAT
-from tapegrad.ops.table import GUARDS
 from tapegrad.passes.optimize import optimize
-from tapegrad.record.captured import Captured
 from tapegrad.record.functions import FUNCTIONS
 from tapegrad.record.recorder import Recorder
 from tapegrad.record.surroundings import Surroundings
@@ -28,34 +28,10 @@ from tapegrad.tape import Tape
 from tapegrad.trees import Structure, flatten
 
 KEPT: Final = 64  # signatures, and recordings of each; the least recently used goes first
+PATHS: Final = 4  # short ways: arguments of so many forms may take turns
 MANY: Final = 16  # recordings after which a warning names the cause
 
 VALUE, GRADIENT, PULLBACK = "value", "gradient", "pullback"
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Recording:
-    """One recorded run of a function.
-
-    Attributes:
-        tape: the function as recorded and simplified.
-        full: the tape that runs: with its reverse part, if one was asked for.
-        runner: its program.
-        outcomes: how each guard came out, in order.
-        captured: arrays that the function captured.
-        surroundings: globals and closure variables that it reads.
-        result: structure of what the function returned.
-        lines: the source line of each guard.
-    """
-
-    tape: Tape
-    full: Tape
-    runner: Runner
-    outcomes: tuple[Any, ...]
-    captured: tuple[Captured, ...]
-    surroundings: Surroundings
-    result: Structure | None
-    lines: tuple[str, ...]
 
 
 def trace(
@@ -127,42 +103,85 @@ class Recorded:
     function: Callable[..., Any]
     mode: str
     recordings: dict[Signature, list[Recording]] = field(default_factory=dict)
+    paths: tuple[Path, ...] = ()  # the last used first; replaced, never changed, so it is read without the lock
     count: int = 0
     lock: threading.RLock = field(default_factory=threading.RLock)
 
+    def again(self, args: tuple[Any, ...]) -> tuple[Path | None, Any]:
+        """The results for arguments that are like those of a call before, by a short way (`Path`).
+
+        Returns:
+            The path with its results; or None with the `Search` that `run` is to go on with.
+        """
+        search: Search | None = None
+        paths = self.paths
+        for path in paths:
+            recording = path.recording
+            if search is not None and not search.allows(recording):
+                continue
+            objects = path.form.objects(args)
+            if objects is None or not recording.surroundings.hold():
+                continue
+            runner = recording.runner
+            ready = runner.take()
+            outputs = ready.fill(objects, path.plan)
+            if outputs is None:
+                runner.free.append(ready)
+                continue
+            if recording.captured:
+                self._check_captured(path.form.signature, recording)
+            results = runner.sweep(ready, outputs, path.plan)
+            if not isinstance(results, GuardFailure):
+                if paths[0] is not path:
+                    self.remember(path)
+                return path, results
+            search = search or Search()
+            search.failed(recording, results)
+        return None, search
+
+    def remember(self, path: Path | None) -> None:
+        """Let a path be the first that later calls try."""
+        if path is None:
+            return
+        with self.lock:
+            others = [p for p in self.paths if p is not path]
+            for dropped in others[PATHS - 1 :]:
+                self._touch(dropped)
+            self.paths = (path, *others[: PATHS - 1])
+
     def run(
-        self, arguments: Arguments, seeds: Callable[[Recording], list[Any]] | None = None
+        self,
+        arguments: Arguments,
+        seeds: Callable[[Recording], list[Any]] | None = None,
+        search: Search | None = None,
     ) -> tuple[list[Any], Recording]:
         """The results for these arguments, recording the function where no recording fits.
 
         Args:
             arguments: taken apart by `bind`.
             seeds: what gives the further inputs of a PULLBACK.
+            search: what these arguments were tried with before.
         """
-        tried: list[Recording] = []
-        known: tuple[Any, ...] = ()
+        search = search or Search()
         while True:
-            recording, fresh = self._choose(arguments, tried, known)
+            recording, fresh = self._choose(arguments, search)
             inputs = arguments.inputs if seeds is None else arguments.inputs + seeds(recording)
             # A fresh recording took these very branches; rounding in another order must not undo that.
             results = recording.runner(inputs, guarded=not fresh)
             if not isinstance(results, GuardFailure):
                 self._use(arguments.signature, recording)
                 return results, recording
-            tried.append(recording)
-            place = guard_place(recording.full, results.instruction)
-            if place >= len(known):
-                known = recording.outcomes[:place]
+            search.failed(recording, results)
 
-    def _choose(self, arguments: Arguments, tried: list[Recording], known: tuple[Any, ...]) -> tuple[Recording, bool]:
+    def _choose(self, arguments: Arguments, search: Search) -> tuple[Recording, bool]:
         """A recording that may fit, the last one used first; or a new one (True)."""
         with self.lock:
             kept = self._kept(arguments.signature)
-            recording = _next(kept, tried, known)
+            recording = search.next(kept)
             if recording is None:
                 return self._record(arguments, kept), True
-            self._check_captured(recording, kept)
-            return recording, False
+        self._check_captured(arguments.signature, recording)
+        return recording, False
 
     def _use(self, signature: Signature, recording: Recording) -> None:
         """Let a recording that fitted be the first to be tried and the last to be dropped."""
@@ -176,20 +195,40 @@ class Recorded:
         """The recordings of a signature, which becomes the one used last."""
         kept = self.recordings.get(signature)
         if kept is None:
+            if len(self.recordings) >= KEPT:
+                self._settle()
             kept = self.recordings[signature] = []
             if len(self.recordings) > KEPT:
-                del self.recordings[next(iter(self.recordings))]
+                self._forget(self.recordings.pop(next(iter(self.recordings))))
         elif len(self.recordings) > 1:
             del self.recordings[signature]
             self.recordings[signature] = kept
         return kept
 
-    def _check_captured(self, recording: Recording, kept: list[Recording]) -> None:
+    def _settle(self) -> None:
+        """Before something is dropped: the short way keeps no account of what was used last, but in `paths`."""
+        for path in reversed(self.paths):
+            self._touch(path)
+
+    def _touch(self, path: Path) -> None:
+        signature = path.form.signature
+        if signature in self.recordings:
+            self._kept(signature)
+            self._use(signature, path.recording)
+
+    def _forget(self, dropped: Sequence[Recording]) -> None:
+        self.paths = tuple(p for p in self.paths if not any(p.recording is r for r in dropped))
+
+    def _check_captured(self, signature: Signature, recording: Recording) -> None:
         for captured in recording.captured:
             try:
                 captured.check()
             except CapturedArrayError:
-                kept.remove(recording)  # a next call records what is there then
+                with self.lock:
+                    kept = self.recordings.get(signature, [])
+                    if recording in kept:
+                        kept.remove(recording)  # a next call records what is there then
+                    self._forget([recording])
                 raise
 
     def _record(self, arguments: Arguments, kept: list[Recording]) -> Recording:
@@ -207,7 +246,10 @@ class Recorded:
             result=structure,
             lines=tuple(tape.line(slot) for slot, _ in recorder.guards),
         )
+        if len(kept) >= KEPT:
+            self._settle()
         kept.append(recording)
+        self._forget(kept[:-KEPT])
         del kept[:-KEPT]
         self._count(arguments.signature, recording)
         return recording
@@ -240,32 +282,3 @@ class Recorded:
 
 def _first_difference(a: tuple[Any, ...], b: tuple[Any, ...]) -> int:
     return next((k for k, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
-
-
-def guard_place(tape: Tape, instruction: int) -> int:
-    """Which guard an instruction is, counted from 0: no pass drops or reorders guards."""
-    return int(np.isin(tape.opcodes[:instruction], list(GUARDS)).sum())
-
-
-def _next(kept: list[Recording], tried: list[Recording], known: tuple[Any, ...]) -> Recording | None:
-    """The most recently used recording that agrees with all that is known of how the guards come out."""
-    for recording in reversed(kept):
-        if any(recording is t for t in tried):
-            continue
-        if recording.outcomes[: len(known)] != known or _contradicted(recording, tried, known):
-            continue
-        if recording.surroundings.hold():
-            return recording
-    return None
-
-
-def _contradicted(recording: Recording, tried: list[Recording], known: tuple[Any, ...]) -> bool:
-    """Does it go, after the known guards, the way that a tried recording went and that was wrong?"""
-    n = len(known)
-    if not tried:
-        return False
-    if len(recording.outcomes) <= n:
-        return True
-    return any(
-        t.outcomes[:n] == known and len(t.outcomes) > n and t.outcomes[n] == recording.outcomes[n] for t in tried
-    )

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from tapegrad.drivers.again import Path
 from tapegrad.drivers.arguments import Argnums, bind, positions
 from tapegrad.drivers.gradient import value_and_grad
 from tapegrad.drivers.recorded import VALUE, Recorded, trace
@@ -30,7 +31,12 @@ class RecordedFunction:
 
     def __call__(self, *args: Any) -> Any:
         """The function's value, by the compiled sweep."""
-        results, recording = self._recorded.run(bind(args, ()))
+        path, outputs = self._recorded.again(args)
+        if path is not None:
+            return path.value(outputs)
+        arguments = bind(args, ())
+        results, recording = self._recorded.run(arguments, search=outputs)
+        self._recorded.remember(Path.of_value(arguments, recording))
         return unflatten(recording.result, [r[()] if r.ndim == 0 else r for r in results])
 
     def value_and_grad(self, *args: Any) -> tuple[Any, Any]:

@@ -134,6 +134,12 @@ class Builder:
         """The value broadcast to the shape of the slot it belongs to."""
         return ref if self.type(ref).shape == wanted.shape else self.apply("broadcast_to", wanted.shape, ref)
 
+    def take_back_negative(self, ref: int) -> int | None:
+        """If the last instruction recorded is a negative: take it back, and give what it negates."""
+        if ref == len(self.types) + 2 + len(self.steps) and OPS[self.steps[-1].opcode].name == "negative":
+            return self.steps.pop().operands[0]
+        return None
+
     @staticmethod
     def strip(shape: tuple[int, ...]) -> tuple[int, ...]:
         """The shape without leading ones: the canonical form of a narrow value."""
@@ -201,6 +207,9 @@ def elementwise_contribution(b: Builder, k: int) -> int | None:
             return b.apply("divide", (), b.seed, b.evaluate(below))
         case Call("negative", (inner,)) if not b.masked:
             return b.apply("negative", (), b.apply("multiply", (), b.seed, b.evaluate(inner)))
+        case Call("multiply", (Number(factor), inner)):  # the seed may be narrow, and have a factor already
+            scaled = b.apply("multiply", (), b.seed, b.constant(factor))
+            return b.apply("masked_multiply" if b.masked else "multiply", (), scaled, b.evaluate(inner))
     return b.apply("masked_multiply" if b.masked else "multiply", (), b.seed, b.evaluate(partial))
 
 
@@ -210,7 +219,9 @@ def adjoint_contribution(b: Builder, k: int) -> int | None:
         ref = elementwise_contribution(b, k)
         if ref is None:
             return None
-        return b.finish(b.sum_to(ref, b.result_type.shape, b.types[k].shape), b.types[k])
+        negated = b.take_back_negative(ref)
+        total = b.sum_to(ref if negated is None else negated, b.result_type.shape, b.types[k].shape)
+        return b.finish(total if negated is None else b.apply("negative", (), total), b.types[k])
     return _by_rule(b, k, b.op.adjoint, b.types[k])
 
 

@@ -9,6 +9,8 @@
 - `points`: one interval an operand, inside the domain; the tests draw from them and add the edges.
 - `loop`: the NumPy or SciPy ufunc whose inner loop runs the op on arrays ("" : a loop made of `value`).
   Without a `value` the ufunc runs scalars, too.
+- `vector`: the function's name in libm, if libmvec's vector functions may run the op where they are faster
+  (`tapegrad.sweep.loops`). Their results are within 4 units in the last place.
 - `kinds`: kinds of the operands and, after the arrow, of the result; one opcode each.
 """
 
@@ -67,6 +69,7 @@ def row(
     kinds: str = "",
     numpy: str = "",
     loop: str = "",
+    vector: str = "",
     evaluate: Callable[..., Any] | None = None,
     selects: bool = False,
     commutes: bool = False,
@@ -97,6 +100,7 @@ def row(
                 elementwise=True,
                 value=value,
                 loop=path if borrowed else loop,
+                vector=vector,
                 partials=tuple(partials) if smooth else (),
                 points=tuple(points),
                 commutes=commutes,
@@ -131,6 +135,10 @@ def _above(_: Attribute, x: Any, y: Any) -> Any:
 def _masked_multiply(_: Attribute, x: Any, y: Any) -> Any:
     with np.errstate(invalid="ignore"):
         return np.where(x == 0, np.zeros_like(x), np.multiply(x, y))
+
+
+def _multiply_add(_: Attribute, x: Any, y: Any, a: Any) -> Any:
+    return np.add(np.multiply(x, y), a)
 
 
 def _wrap_index(_: Attribute, index: Any, length: Any) -> Any:
@@ -201,9 +209,9 @@ ROWS: Final[tuple[Op, ...]] = tuple(
             commutes=True,
         ),
         # trigonometric and hyperbolic functions
-        unary("sin", "math.sin(x)", "cos(x)", REAL, "sine of x radians", loop="numpy.sin"),
-        unary("cos", "math.cos(x)", "-sin(x)", REAL, "cosine of x radians", loop="numpy.cos"),
-        unary("tan", "math.tan(x)", "1 + z * z", (-1.2, 1.2), "tangent of x radians", loop="numpy.tan"),
+        unary("sin", "math.sin(x)", "cos(x)", REAL, "sine of x radians", loop="numpy.sin", vector="sin"),
+        unary("cos", "math.cos(x)", "-sin(x)", REAL, "cosine of x radians", loop="numpy.cos", vector="cos"),
+        unary("tan", "math.tan(x)", "1 + z * z", (-1.2, 1.2), "tangent of x radians", loop="numpy.tan", vector="tan"),
         unary(
             "arcsin",
             "math.asin(x)",
@@ -211,6 +219,7 @@ ROWS: Final[tuple[Op, ...]] = tuple(
             OPEN_UNIT,
             "inverse sine, |x| <= 1",
             loop="numpy.arcsin",
+            vector="asin",
         ),
         unary(
             "arccos",
@@ -219,8 +228,9 @@ ROWS: Final[tuple[Op, ...]] = tuple(
             OPEN_UNIT,
             "inverse cosine, |x| <= 1",
             loop="numpy.arccos",
+            vector="acos",
         ),
-        unary("arctan", "math.atan(x)", "1 / (1 + x * x)", REAL, "inverse tangent", loop="numpy.arctan"),
+        unary("arctan", "math.atan(x)", "1 / (1 + x * x)", REAL, "inverse tangent", loop="numpy.arctan", vector="atan"),
         binary(
             "arctan2",
             "math.atan2(x, y)",
@@ -229,13 +239,19 @@ ROWS: Final[tuple[Op, ...]] = tuple(
             "angle of the point (y, x) in radians",
             loop="numpy.arctan2",
         ),
-        unary("sinh", "math.sinh(x)", "cosh(x)", REAL, "hyperbolic sine", loop="numpy.sinh"),
-        unary("cosh", "math.cosh(x)", "sinh(x)", REAL, "hyperbolic cosine", loop="numpy.cosh"),
+        unary("sinh", "math.sinh(x)", "cosh(x)", REAL, "hyperbolic sine", loop="numpy.sinh", vector="sinh"),
+        unary("cosh", "math.cosh(x)", "sinh(x)", REAL, "hyperbolic cosine", loop="numpy.cosh", vector="cosh"),
         unary("tanh", "math.tanh(x)", "1 - z * z", REAL, "hyperbolic tangent", loop="numpy.tanh"),
         # special functions
         unary("expit", "", "z * expit(-x)", REAL, "logistic sigmoid 1 / (1 + exp(-x))", loop="scipy.special.expit"),
         unary(
-            "erf", "math.erf(x)", "1.1283791670955126 * exp(-(x * x))", REAL, "error function", loop="scipy.special.erf"
+            "erf",
+            "math.erf(x)",
+            "1.1283791670955126 * exp(-(x * x))",
+            REAL,
+            "error function",
+            loop="scipy.special.erf",
+            vector="erf",
         ),
         unary("gammaln", "", "digamma(x)", POSITIVE, "log |gamma(x)|", loop="scipy.special.gammaln"),
         unary("digamma", "", "zeta(2, x)", POSITIVE, "derivative of gammaln", loop="scipy.special.psi"),
@@ -295,6 +311,26 @@ ROWS: Final[tuple[Op, ...]] = tuple(
             "x * y, and 0 where x is 0 whatever y is",
             evaluate=_masked_multiply,
             selects=True,
+        ),
+        # products with sums, rounded once: `tapegrad.passes.fuse` makes them
+        row("multiply_add", "x y a", "x * y + a", ["y", "x", "g"], [REAL] * 3, "x y + a", evaluate=_multiply_add),
+        row(
+            "multiply_subtract",
+            "x y a",
+            "x * y - a",
+            ["y", "x", "-g"],
+            [REAL] * 3,
+            "x y - a",
+            evaluate=lambda _, x, y, a: np.subtract(np.multiply(x, y), a),
+        ),
+        row(
+            "subtract_multiply",
+            "x y a",
+            "a - x * y",
+            ["-y", "-x", "g"],
+            [REAL] * 3,
+            "a - x y",
+            evaluate=lambda _, x, y, a: np.subtract(a, np.multiply(x, y)),
         ),
         # steps
         unary("floor", "np.floor(x)", "0", REAL, "largest integer not above x", loop="numpy.floor"),

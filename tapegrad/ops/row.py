@@ -65,6 +65,9 @@ class Op:
     `value` is a numba expression in the operands' names (elementwise ops); `partials` are expressions in
     the operands, the result `z` and, where a plain factor will not do, the incoming derivative `g`.
 
+    `loop`: the ufunc whose inner loop runs the op on arrays. `vector`: what libm calls the function, where libmvec's
+    may take the loop's place.
+
     `immediate`: the attribute is one integer, which is no part of the signature: x[0], x[1], x[2] ... are of
     one kind, so that a loop over them costs Python work once.
     """
@@ -81,6 +84,7 @@ class Op:
     elementwise: bool = False
     value: str = ""
     loop: str = ""
+    vector: str = ""
     partials: tuple[str, ...] = ()
     points: tuple[Interval, ...] = ()
     cases: tuple[Case, ...] = ()

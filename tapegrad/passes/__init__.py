@@ -1,1 +1,1 @@
-"""Tape -> Tape: fold constants, share common subexpressions, orient products, drop the dead."""
+"""Tape -> Tape: fold constants, share common subexpressions, shorten chains, orient products, drop the dead."""

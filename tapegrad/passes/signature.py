@@ -66,8 +66,11 @@ def _intern(
     return count
 
 
-def signatures(tape: Tape) -> tuple[Ints, NDArray[np.int64]]:
-    """The signature id of each instruction, and for each signature the first instruction that has it."""
+def signatures(tape: Tape, kinds: Ints | None = None) -> tuple[Ints, NDArray[np.int64]]:
+    """The signature id of each instruction, and for each signature the first instruction that has it.
+
+    `kinds` may tell slots apart by more than their types.
+    """
     n = len(tape)
     ids = np.empty(n, np.int32)
     firsts = np.empty(n, np.int64)
@@ -75,7 +78,7 @@ def signatures(tape: Tape) -> tuple[Ints, NDArray[np.int64]]:
     count = _intern(
         tape.opcodes,
         tape.attribute_ids,
-        tape.type_ids,
+        tape.type_ids if kinds is None else kinds,
         tape.starts,
         tape.operands,
         flags("leaf", "immediate"),

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import functools
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from types import CodeType, FunctionType, MethodType, ModuleType
+from operator import is_
+from types import CellType, CodeType, FunctionType, MethodType, ModuleType
 from typing import Any, Final, TypeAlias
 
 import numpy as np
@@ -28,9 +29,16 @@ _Found: TypeAlias = dict[tuple[int, str], tuple[Any, str, Any, Any]]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Surroundings:
-    """Names read by a function with the values that they had: (where to look, name, value, its items)."""
+    """Names read by a function with the values that they had: (where to look, name, value, its items).
+
+    Every call looks at them (`python -m benchmarks calls`), so they are sorted by what there is to do: most
+    are one look into a dict or a cell.
+    """
 
     names: tuple[tuple[Any, str, Any, Any], ...]
+    scopes: tuple[tuple[dict[str, Any], str, Any], ...]
+    cells: tuple[tuple[CellType, Any], ...]
+    containers: tuple[tuple[Any, str, Any, Any], ...]
 
     @classmethod
     def of(cls, function: Callable[..., Any], objects: Sequence[Any] = ()) -> Surroundings:
@@ -39,7 +47,20 @@ class Surroundings:
         _visit(function, found, set())
         for value in objects:
             _add_attributes(value, tuple(_attributes(value)), found)
-        return cls(tuple(found.values()))
+        return cls.made(found.values())
+
+    @classmethod
+    def made(cls, names: Iterable[tuple[Any, str, Any, Any]]) -> Surroundings:
+        """These names, sorted."""
+        names = tuple(names)
+        # An object that is the same tuple still has the same items.
+        plain = [(w, n, v) for w, n, v, items in names if items is None or type(v) is tuple]
+        return cls(
+            names,
+            tuple((w, n, v) for w, n, v in plain if type(w) is dict),
+            tuple((w, v) for w, _, v in plain if type(w) is not dict),
+            tuple(entry for entry in names if entry[3] is not None and type(entry[2]) is not tuple),
+        )
 
     def arrays(self) -> frozenset[int]:
         """The ids of the arrays among the values."""
@@ -50,11 +71,20 @@ class Surroundings:
 
         Called after a run of the function: what it counts or collects itself is no reason to record it anew.
         """
-        return Surroundings(tuple(entry for entry in self.names if _holds(*entry)))
+        return Surroundings.made(entry for entry in self.names if _holds(*entry))
 
     def hold(self) -> bool:
         """Are all names still bound to what they were bound to?"""
-        return all(_holds(*entry) for entry in self.names)
+        try:
+            for scope, name, value in self.scopes:
+                if scope[name] is not value and not _holds(scope, name, value, None):
+                    return False
+        except KeyError:
+            return False
+        for cell, value in self.cells:
+            if _contents(cell) is not value and not _holds(cell, "", value, None):
+                return False
+        return all(_holds(*entry) for entry in self.containers) if self.containers else True
 
 
 def _holds(where: Any, name: str, value: Any, items: Any) -> bool:
@@ -139,6 +169,6 @@ def _same_items(value: Any, items: list[Any]) -> bool:
     now = _items(value)
     if now is None or len(now) != len(items):
         return False
-    return all(
+    return all(map(is_, now, items)) or all(
         a is b or (type(a) is type(b) and isinstance(a, _PLAIN) and a == b) for a, b in zip(now, items, strict=True)
     )

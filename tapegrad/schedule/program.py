@@ -1,57 +1,83 @@
-"""Tape -> Program: what the sweep runs. The place where rows, tiles and threads will be decided.
-
-Today's plan is the plain one: instructions in the tape's order, arrays whole, runs of scalar instructions
-kept together.
-"""
+"""Tape -> Program: what the sweep runs."""
 
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
 
+from tapegrad.errors import UnsupportedError, describe
 from tapegrad.ops.row import ArrayType
-from tapegrad.ops.table import CONSTANT, INPUT, OPS
-from tapegrad.passes.signature import signatures
-from tapegrad.schedule.buffers import CELL_BYTES, place
-from tapegrad.schedule.emit import Code, emit, view_offsets
-from tapegrad.schedule.layout import LEAF, VIEW, Layout, Layouts
-from tapegrad.sweep.layout import WORDS
+from tapegrad.ops.table import CONSTANT, OPCODES, OPS, flags
+from tapegrad.passes.dead import drop_dead
+from tapegrad.schedule.buffers import CELL_BYTES, Placement, Wanted, place
+from tapegrad.schedule.code import SHIFT, Code, Emission, Templates, flat
+from tapegrad.schedule.emit import emit
+from tapegrad.schedule.factors import pull_factors
+from tapegrad.schedule.layout import LEAF, RECORDS, VIEW
+from tapegrad.schedule.modes import PER_ROW, REDUCTION, WHOLE
+from tapegrad.schedule.phases import Phases, phases
+from tapegrad.schedule.plan import L2_BYTES, Plan, loops_of, order_of
+from tapegrad.schedule.record import Record, Records
+from tapegrad.schedule.rows import NO_ROW
+from tapegrad.schedule.slots import Slots, row_choices, slots
+from tapegrad.sweep.layout import FIRST_INPUT, W0, WORDS
 from tapegrad.tape import Tape
 
 CHECKS: Final = "TAPEGRAD_CHECKS"  # environment variable: "poison", "bounds", or both with a comma
+MOST_BASES: Final = 1 << 15  # an address has fifteen bits for its base
+LARGE: Final = 1 << 24  # multiply-adds of a product that more threads make faster
+_CAN_FAIL: Final = ("gather", "scatter", "scatter_add")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Program:
     """A tape laid out in memory, ready to run.
 
-    Bases are the arena (0), the inputs, the array constants, the outputs, in this order; an address is
-    base << 48 | byte offset.
+    Bases are the arena, the windows of rows, the reductions, the inputs, the array constants, the outputs, in
+    this order; an address is base << 48 | byte offset.
 
     Attributes:
         code: segments, records, rows of the scalar machine, and which instruction each came from.
-        tape: the tape, for messages.
+        tape: the tape as it runs: scheduling reorders it, and may pull factors out of loops.
+        plan: loops over rows and their tiles.
         image: bytes of the scalar constants, at the start of the arena.
-        arena: bytes of the arena.
+        arena, tiles: bytes of the arena, and of all windows of rows.
         constants: the array constants, one base each.
         outputs: types of the results.
-        loops: places in `LOOPS` of the ufunc loops that are called; `products`: is BLAS?
+        sums: what the threads of a loop add up.
+        loops: places in `LOOPS` of the ufunc loops that are called; `products`: is BLAS? `wide`: has it
+            whole products that more threads make faster?
         poison, bounds: the checking modes.
     """
 
     code: Code
     tape: Tape
+    plan: Plan
     image: Any
     arena: int
+    tiles: int
     constants: tuple[Any, ...]
     outputs: tuple[ArrayType, ...]
+    sums: tuple[Sum, ...]
     loops: frozenset[int]
     products: bool
+    wide: bool
     poison: bool
     bounds: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Sum:
+    """The result of a reduction over rows: its loop, where it is, its type, "sum", "max" or "min"."""
+
+    loop: int
+    base: int
+    offset: int
+    type: ArrayType
+    how: str
 
 
 def checks() -> tuple[bool, bool]:
@@ -60,24 +86,11 @@ def checks() -> tuple[bool, bool]:
     return "poison" in wanted, "bounds" in wanted
 
 
-def _layouts(tape: Tape, firsts: Any) -> list[Layout]:
-    maker = Layouts(tape.dtype)
-    found = []
-    for i in firsts.tolist():
-        op = OPS[tape.opcodes[i]]
-        if tape.opcodes[i] == INPUT:
-            found.append(maker.argument(tape.type(i)))
-            continue
-        attribute = () if op.leaf else tape.attribute(i)
-        found.append(maker.of(op, attribute, [tape.type(s) for s in tape.read(i)], tape.type(i)))
-    return found
-
-
 def _leaves(tape: Tape, scalar: Any) -> tuple[Any, Any, Any, list[Any], int]:
     """(base, offset) of every leaf by slot, the image of scalar constants, array constants, first output."""
     n = len(tape)
     base, offset = np.zeros(n, np.int64), np.zeros(n, np.int64)
-    base[tape.inputs] = 1 + np.arange(len(tape.inputs))
+    base[tape.inputs] = FIRST_INPUT + np.arange(len(tape.inputs))
     cells: list[bytes] = []
     arrays: list[Any] = []
     places: dict[int, int] = {}
@@ -90,47 +103,316 @@ def _leaves(tape: Tape, scalar: Any) -> tuple[Any, Any, Any, list[Any], int]:
         k = places.setdefault(int(tape.attribute_ids[i]), len(arrays))
         if k == len(arrays):
             arrays.append(np.ascontiguousarray(value))
-        base[i] = 1 + len(tape.inputs) + k
+        base[i] = FIRST_INPUT + len(tape.inputs) + k
     image = np.frombuffer(b"".join(cells), np.uint8)
-    return base, offset, image, arrays, 1 + len(tape.inputs) + len(arrays)
+    return base, offset, image, arrays, FIRST_INPUT + len(tape.inputs) + len(arrays)
 
 
-def schedule(tape: Tape) -> Program:
-    """Lay a tape out in memory. Time and memory grow linearly with its length."""
-    poison, bounds = checks()
-    signature, firsts = signatures(tape)
-    found = _layouts(tape, firsts)
-    scalar = np.array([t.shape == () for t in tape.types], np.bool_)[tape.type_ids]
-    form = np.array([f.form for f in found], np.int32)[signature]
-    leaf_base, leaf_offset, image, arrays, first_output = _leaves(tape, scalar)
-    maker = Layouts(tape.dtype)
-    nbytes = np.array([maker.nbytes(t) for t in tape.types], np.int64)[tape.type_ids]
-    placement = place(
-        form,
+def _phases(tape: Tape, found: Slots, view: Any) -> Phases:
+    """Levels and windows of a tape's instructions."""
+    names = np.array([op.name in _CAN_FAIL for op in OPS], np.bool_)
+    modes, mode_starts = flat([m.operands for m in found.modes])
+    shifts, _ = flat([m.shifts for m in found.modes])
+    return phases(
         tape.starts,
         tape.operands,
-        view_offsets(tape, found, signature),
-        np.array([f.in_place for f in found], np.int64)[signature],
-        nbytes,
-        scalar,
-        leaf_base,
-        leaf_offset,
-        tape.dependents.tolist(),
-        first_output,
-        (LEAF, VIEW),
-        len(image),
+        tape.dependents,
+        view,
+        np.array([m.kind for m in found.modes], np.int8)[found.signature],
+        modes,
+        shifts,
+        mode_starts[found.signature],
+        guard=flags("effect")[tape.opcodes],
+        fails=names[tape.opcodes],
+        accumulates=flags("accumulates")[tape.opcodes],
+        extends=np.array([lay.form == RECORDS and lay.in_place & 1 and lay.grows for lay in found.layouts], np.bool_)[
+            found.signature
+        ],
+        in_full=found.in_full,
+        types=found.storage,
     )
-    outputs = tuple(tape.type(d) for d in tape.dependents.tolist())
-    code = emit(tape, found, signature, form, placement, first_output, maker, poison=poison)
+
+
+def reordered(tape: Tape, order: Any) -> Tape:
+    """The same tape with its instructions in another order."""
+    place = np.empty(len(tape), np.int64)
+    place[order] = np.arange(len(order))
+    widths = np.diff(tape.starts)[order]
+    starts = np.zeros(len(tape) + 1, np.int32)
+    np.cumsum(widths, out=starts[1:])
+    at = np.repeat(tape.starts[order] - starts[:-1], widths) + np.arange(int(starts[-1]))
+    return replace(
+        tape,
+        opcodes=tape.opcodes[order],
+        starts=starts,
+        operands=place[tape.operands[at]].astype(np.int32),
+        type_ids=tape.type_ids[order],
+        attribute_ids=tape.attribute_ids[order],
+        line_ids=tape.line_ids[order],
+        inputs=place[tape.inputs].astype(np.int32),
+        independents=place[tape.independents].astype(np.int32),
+        dependents=place[tape.dependents].astype(np.int32),
+    )
+
+
+def _in_order(found: Slots, known: Phases, order: Any) -> tuple[Slots, Phases]:
+    """Slots and phases, by slot, in the order in which instructions run."""
+    place = np.empty(len(order), np.int32)
+    place[order] = np.arange(len(order))
+    slots_ = replace(
+        found,
+        signature=found.signature[order],
+        storage=found.storage[order],
+        row=found.row[order],
+        in_full=found.in_full[order],
+    )
+    phases_ = Phases(
+        known.level[order],
+        place[known.root[order]],
+        known.shift[order],
+        known.kind[order],
+        known.lag[order],
+        known.history[order],
+        known.full[order],
+        np.where(known.follows >= 0, place[known.follows], -1)[order].astype(np.int64),
+    )
+    return slots_, phases_
+
+
+def schedule(tape: Tape, *, height: int | None = None) -> Program:
+    """Lay a tape out in memory. Time and memory grow linearly with its length.
+
+    Args:
+        tape: any tape.
+        height: rows of a tile; chosen by `tapegrad.schedule.plan` where it is None, 0 to run everything whole.
+    """
+    draft = _best(tape, height)
+    if len(draft.plan.loops) > 1:
+        pulled = pull_factors(draft.tape, draft.found.row, draft.known.level)
+        other = None if pulled is None else _best(drop_dead(pulled), height)
+        if other is not None and len(other.plan.loops) < len(draft.plan.loops):
+            draft = other
+    return _program(draft)
+
+
+def _best(tape: Tape, height: int | None) -> Draft:
+    """The draft that keeps least in memory, of those for the tape's families of rows; or everything whole.
+
+    Other families than the first are for tapes whose first one is too wide for a cache or takes several loops. Where
+    all of its rows are but a tile or two, nothing is gained by cutting along another axis.
+    """
+    maker = Records(tape.dtype)
+    choices = [] if height == 0 else row_choices(tape, maker, forced=height is not None)
+    drafts = [_draft(tape, maker, row, height) for row in choices[:1]]
+    if drafts and (len(drafts[0].plan.loops) > 1 or _widest(drafts[0]) > L2_BYTES):
+        drafts += [_draft(tape, maker, row, height) for row in choices[1:]]
+    drafts = [d for d in drafts if height is not None or any(loop.height < loop.rows for loop in d.plan.loops)]
+    return min(drafts, key=_kept) if drafts else _draft(tape, maker, np.full(len(tape), NO_ROW, np.int32), 0)
+
+
+def _widest(draft: Draft) -> int:
+    return max((loop.row_bytes for loop in draft.plan.loops), default=0)
+
+
+def _kept(draft: Draft) -> int:
+    """Bytes written to memory: of what is computed, all but windows of rows."""
+    known = draft.known
+    nbytes = np.array([draft.maker.nbytes(t) for t in draft.tape.types], np.int64)[draft.tape.type_ids]
+    window = (known.kind == PER_ROW) & ~known.full
+    for loop in draft.plan.loops:
+        if loop.height >= loop.rows:
+            window[loop.first : loop.last + 1] = False
+    return int(nbytes[(draft.form > VIEW) & ~window].sum())
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Draft:
+    """A tape in the order in which it runs, and what is known of its slots, before they are placed."""
+
+    tape: Tape
+    maker: Records
+    found: Slots
+    known: Phases
+    form: Any
+    row_bytes: Any
+    plan: Plan
+
+
+def _draft(tape: Tape, maker: Records, row: Any, height: int | None) -> Draft:
+    """Storage, levels and loops for these row axes."""
+    found = slots(tape, maker, row)
+    form = np.array([lay.form for lay in found.layouts], np.int32)[found.signature]
+    known = _phases(tape, found, form == VIEW)
+    if (known.level > 0).any():
+        order = order_of(known)
+        tape = reordered(tape, order)
+        found, known = _in_order(found, known, order)
+        form = form[order]
+    row_bytes, work = _row_bytes(found, maker), _work(tape, found)
+    loops = loops_of(known, tape.starts, tape.operands, form == VIEW, _rows(found), row_bytes, work, height)
+    return Draft(tape, maker, found, known, form, row_bytes, Plan(loops, len(tape)))
+
+
+def _row_bytes(found: Slots, maker: Records) -> Any:
+    """int64[n]: bytes of one row of each slot, 0 where it has none."""
+    nbytes = [maker.nbytes(s.type) // s.shape[s.row] if s.row != NO_ROW else 0 for s in found.storages]
+    return np.array(nbytes, np.int64)[found.storage]
+
+
+def _rows(found: Slots) -> Any:
+    """int64[n]: rows that each instruction goes through."""
+    following = [[r.following for r in lay.records if r.following is not None] for lay in found.layouts]
+    return np.array([max((f.rows + f.start for f in part), default=0) for part in following], np.int64)[found.signature]
+
+
+def _work(tape: Tape, found: Slots) -> Any:
+    """Multiply-adds a row of each matrix product that follows the rows."""
+    products = np.flatnonzero(np.isin(tape.opcodes, [OPCODES["matmul"], OPCODES["matmul_add"]]))
+    work = np.zeros(len(tape), np.int64)
+    for i in products.tolist():
+        record = found.layouts[found.signature[i]].records[-1:] if tape.type(i).size else ()
+        for r in record:
+            if r.following is not None:
+                sizes = [r.words[W0 + k] for k in range(3) if W0 + k != r.following.word]
+                work[i] = int(np.prod(sizes))
+    return work
+
+
+def _wanted(draft: Draft, leaves: tuple[Any, Any]) -> Wanted:
+    """What is to be placed."""
+    tape, found, known, form = draft.tape, draft.found, draft.known, draft.form
+    row_bytes = draft.row_bytes
+    nbytes = np.array([draft.maker.nbytes(t) for t in tape.types], np.int64)[tape.type_ids]
+    n = len(tape)
+    first, last, height = np.arange(n), np.arange(n), np.zeros(n, np.int64)
+    for loop in draft.plan.loops:
+        span = slice(loop.first, loop.last + 1)
+        first[span], last[span], height[span] = loop.first, loop.last, loop.height
+    window = (known.kind == PER_ROW) & ~known.full & (form != VIEW)
+    sizes = np.where(window, row_bytes * (height + known.history), nbytes)
+    for i in np.flatnonzero(known.follows >= 0)[::-1].tolist():  # a buffer is as large as what it grows into
+        sizes[known.follows[i]] = max(sizes[known.follows[i]], sizes[i])
+    scalar = np.array([t.shape == () for t in tape.types], np.bool_)[tape.type_ids]
+    turned = np.array([not s.plain for s in found.storages], np.bool_)[found.storage]
+    alike = np.where(known.kind == PER_ROW, known.level.astype(np.int64) << 32 | known.lag, -1)
+    reducing = known.kind == REDUCTION
+    layouts = found.layouts
+    return Wanted(
+        leaf=form == LEAF,
+        view=form == VIEW,
+        root=known.root,
+        offset=_view_offsets(tape, found),
+        nbytes=sizes,
+        in_place=np.where(reducing, 0, np.array([f.in_place for f in layouts], np.int64)[found.signature]),
+        follows=_follows(tape, found, known, form),
+        alike=alike,
+        lasting=known.history > 0,
+        window=window[known.root] & (form != LEAF),
+        first=first,
+        last=last,
+        scalar=scalar,
+        turned=turned,
+        leaf_base=leaves[0],
+        leaf_offset=leaves[1],
+    )
+
+
+def _follows(tape: Tape, found: Slots, known: Phases, form: Any) -> Any:
+    """The slot whose buffer an instruction goes on with in any case: nothing else reads it afterwards."""
+    n = len(tape)
+    follows = known.follows.copy()
+    readers = np.bincount(tape.operands, minlength=n)
+    readers[tape.dependents] += 1
+    adding = np.flatnonzero(flags("accumulates")[tape.opcodes] & (known.kind == REDUCTION))
+    if not len(adding):
+        return follows
+    before = tape.operands[tape.starts[adding]]
+    alike = (found.storage[before] == found.storage[adding]) & (readers[before] == 1) & (form[before] > VIEW)
+    chosen = alike & (known.root[before] == before) & np.isin(known.kind[before], [WHOLE, REDUCTION])
+    follows[adding[chosen]] = before[chosen]
+    return follows
+
+
+def _view_offsets(tape: Tape, found: Slots) -> Any:
+    """int64[n]: where in its operand's memory each view starts, in bytes."""
+    start = np.array([lay.offset for lay in found.layouts], np.int64)[found.signature]
+    scale = np.array([lay.scale for lay in found.layouts], np.int64)[found.signature]
+    return start + scale * tape.attribute_ids
+
+
+def _program(draft: Draft) -> Program:
+    """Place the slots and write the code."""
+    tape, maker, found, known = draft.tape, draft.maker, draft.found, draft.known
+    form, plan = draft.form, draft.plan
+    poison, bounds = checks()
+    scalar = np.array([t.shape == () for t in tape.types], np.bool_)[tape.type_ids]
+    leaf_base, leaf_offset, image, arrays, first_output = _leaves(tape, scalar)
+    wanted = _wanted(draft, (leaf_base, leaf_offset))
+    dependents = tape.dependents.tolist()
+    bases = first_output + len(dependents)
+    if bases > MOST_BASES:
+        count = f"{bases} arrays that are arguments, captured or results"
+        raise UnsupportedError(describe("a program", found=count, wanted=f"at most {MOST_BASES}: stack them"))
+    placement = place(tape.starts, tape.operands, wanted, dependents, first_output, len(image))
+    extra = wanted.offset.copy()
+    extra[tape.inputs] = (FIRST_INPUT + np.arange(len(tape.inputs))) << SHIFT
+    emission = Emission(
+        form=form,
+        signature=found.signature,
+        kind=known.kind,
+        starts=tape.starts,
+        operands=tape.operands,
+        attribute=tape.attribute_ids,
+        placement=placement,
+        extra=extra,
+        loops=plan.loops,
+        lag=known.lag,
+        history=np.where(wanted.window & (form != VIEW), known.history, 0),
+        ahead=np.where(wanted.window, (known.history + known.lag)[known.root], -1),
+        row_bytes=draft.row_bytes,
+        reach=placement.buffer_bytes,
+        storage=found.storage,
+        storages=found.storages,
+        dependents=dependents,
+        first_output=first_output,
+    )
+    layouts = found.layouts
+    code = emit(emission, Templates.of(layouts), layouts, maker, poison=poison, bounds=bounds)
     return Program(
         code=code,
         tape=tape,
+        plan=plan,
         image=image,
         arena=placement.arena,
+        tiles=placement.tiles,
         constants=tuple(arrays),
-        outputs=outputs,
-        loops=frozenset(lay.loop for lay in found if lay.loop >= 0),
-        products=any(r.words[0] == WORDS["MATMUL"] for lay in found for r in lay.records),
+        outputs=tuple(tape.type(d) for d in dependents),
+        sums=_sums(tape, known, plan, placement, form),
+        loops=frozenset(lay.loop for lay in layouts if lay.loop >= 0),
+        products=any(r.words[0] == WORDS["MATMUL"] for lay in layouts for r in lay.records),
+        wide=any(_is_wide(r) for lay in layouts for r in lay.records),
         poison=poison,
         bounds=bounds,
     )
+
+
+def _is_wide(record: Record) -> bool:
+    """Is it a whole product of many multiply-adds?"""
+    if record.words[0] != WORDS["MATMUL"] or record.following is not None:
+        return False
+    m, n, k = record.words[W0 : W0 + 3]
+    return m * n * k >= LARGE
+
+
+def _sums(tape: Tape, known: Phases, plan: Plan, placement: Placement, form: Any) -> tuple[Sum, ...]:
+    """The reductions of each loop, each buffer once."""
+    found: dict[tuple[int, int], Sum] = {}
+    for q, loop in enumerate(plan.loops):
+        for i in range(loop.first, loop.last + 1):
+            if known.kind[i] != REDUCTION or form[i] <= VIEW or not tape.type(i).size:
+                continue
+            name = OPS[tape.opcodes[i]].name
+            how = name if name in {"max", "min"} else "sum"
+            base, offset = int(placement.base[i]), int(placement.offset[i])
+            found[q, int(placement.buffer[i])] = Sum(q, base, offset, tape.type(i), how)
+    return tuple(found.values())

@@ -1,4 +1,4 @@
-"""Addresses of what kernels call: inner loops of ufuncs, BLAS routines."""
+"""Addresses of the inner loops of ufuncs."""
 
 from __future__ import annotations
 
@@ -6,11 +6,8 @@ import ctypes
 from functools import cache
 from typing import Any, Final
 
-import numpy as np
-
 from tapegrad.errors import UnsupportedError
 from tapegrad.ops.elementwise import find_ufunc
-from tapegrad.sweep.layout import LOOPS
 
 _LETTERS: Final = {("f", 8): "d", ("f", 4): "f", ("i", 8): "l", ("i", 4): "l", ("b", 8): "?", ("b", 4): "?"}
 
@@ -46,32 +43,3 @@ def ufunc_loop(path: str, kinds: str, result: str, itemsize: int) -> tuple[int, 
     if k is None:
         raise UnsupportedError(f"{path}: there is no loop {wanted}")
     return head.functions[k] or 0, (head.data[k] or 0) if head.data else 0
-
-
-def loop_table(used: frozenset[int], dtype: np.dtype[Any]) -> Any:
-    """The addresses of the loops a program calls, at their places in `LOOPS`."""
-    table = np.zeros((len(LOOPS), 2), np.int64)
-    for k in used:
-        path, kinds, result = LOOPS[k]
-        table[k] = ufunc_loop(path, kinds, result, dtype.itemsize)
-    return table
-
-
-@cache
-def _blas(name: str) -> int:
-    """Address of a BLAS routine; imported late, because scipy.linalg takes 0.2 to 0.4 s."""
-    import scipy.linalg.cython_blas as module
-
-    capsule = module.__pyx_capi__[name]
-    api = ctypes.pythonapi
-    api.PyCapsule_GetName.restype, api.PyCapsule_GetName.argtypes = ctypes.c_char_p, [ctypes.py_object]
-    get = api.PyCapsule_GetPointer
-    get.restype, get.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
-    address: int = get(capsule, api.PyCapsule_GetName(capsule))
-    return address
-
-
-def blas_table(dtype: np.dtype[Any]) -> Any:
-    """Addresses of gemm and gemv."""
-    letter = "d" if dtype.itemsize == 8 else "s"
-    return np.array([_blas(letter + "gemm"), _blas(letter + "gemv")], np.int64)

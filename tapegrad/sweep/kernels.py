@@ -10,24 +10,27 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from tapegrad.jit import kernel, reduction
+from tapegrad.jit import entry, kernel, reduction
 
-DIGEST = "aea3d17e38a475e5"
+DIGEST = "032ddaca7ec15355"
 SEGMENTS = 0
-SEGMENT_COUNT = 1
-RECORDS = 2
-SCALARS = 3
-BASES = 4
-EXTENTS = 5
-SIDE = 6
-LOOPS = 7
-BLAS = 8
-SCRATCH = 9
-CHECK = 10
-WHERE = 11
-DETAIL = 12
-SEGMENT = 13
-GUARDED = 14
+RECORDS = 1
+SCALARS = 2
+BASES = 3
+EXTENTS = 4
+SIDE = 5
+LOOPS = 6
+BLAS = 7
+SCRATCH = 8
+CHECK = 9
+WHERE = 10
+DETAIL = 11
+SEGMENT = 12
+GUARDED = 13
+FIRST = 14
+LAST = 15
+FROM = 16
+TO = 17
 OK = 0
 GUARD_FAILED = 1
 BAD_INDEX = 2
@@ -37,28 +40,34 @@ SIZES = 6
 ND = 7
 W0 = 8
 DIMS = 14
-COPY = 110
-LOOP = 111
-FILL = 112
-ACCUMULATE = 113
-MATMUL = 114
-SUM_F = 115
-MAX_F = 116
-MIN_F = 117
-SUM_I = 118
-MAX_I = 119
-MIN_I = 120
-GATHER = 121
-SCATTER_ADD = 122
-LOAD_F = 123
-LOAD_I = 124
-LOAD_B = 125
-LOOP_CELL = 126
+FOLLOW = 12
+BOUNDS = 8
+ALL_ROWS = 1099511627776
+LOOP_ROW = 6
+VECTOR_SCRATCH = 512
+COPY = 113
+LOOP = 114
+FILL = 115
+SHIFT = 116
+ACCUMULATE = 117
+MATMUL = 118
+SUM_F = 119
+MAX_F = 120
+MIN_F = 121
+SUM_I = 122
+MAX_I = 123
+MIN_I = 124
+GATHER = 125
+SCATTER_ADD = 126
+LOAD_F = 127
+LOAD_I = 128
+LOAD_B = 129
+LOOP_CELL = 130
 
 # --- pointers: Addresses, pointers, calls by address.
 
 
-F64, I64, VOID = ir.DoubleType(), ir.IntType(64), ir.VoidType()
+F32, F64, I64, VOID = ir.FloatType(), ir.DoubleType(), ir.IntType(64), ir.VoidType()
 
 
 @intrinsic
@@ -180,6 +189,12 @@ def call4(typing, function, a, b, c, d):
 
 
 @intrinsic
+def call6(typing, function, a, b, c, d, e, f):
+    """Call by address with six integer arguments: the bounds check of a record."""
+    return _caller(6)
+
+
+@intrinsic
 def call11(typing, function, a, b, c, d, e, f, g, h, i, j, k):
     """Call by address with eleven arguments: BLAS gemv."""
     return _caller(11)
@@ -247,6 +262,19 @@ def copy(o, a, n, so, sa, size):
 
 
 @kernel
+def shift(o, a, n):
+    """n bytes moved to a lower address, one after another: they may overlap."""
+    if (n | o | a) & 7 == 0:
+        p, q = ints(o), ints(a)
+        for i in range(n >> 3):
+            p[i] = q[i]
+    else:
+        r, t = octets(o), octets(a)
+        for i in range(n):
+            r[i] = t[i]
+
+
+@kernel
 def accumulate(o, a, n, so, sa, one):
     """o += a, n elements at strides counted in elements."""
     po, pa = floats(o, one), floats(a, one)
@@ -259,34 +287,65 @@ def accumulate(o, a, n, so, sa, one):
 
 
 @kernel
-def gather(o, x, index, before, m, after, length, size):
-    """o[p, j, q] = x[p, index[j], q]; returns the place of the first index outside the axis, or -1."""
+def find_outside(index, count, length):
+    """The place of the first index outside an axis of this length, or -1."""
     k = ints(index)
-    for j in range(m):
+    for j in range(count):
         if k[j] < -length or k[j] >= length:
             return j
-    for p in range(before):
-        for j in range(m):
-            i = k[j] if k[j] >= 0 else k[j] + length
-            copy(o + (p * m + j) * after * size, x + (p * length + i) * after * size, after, 1, 1, size)
     return -1
 
 
 @kernel
-def scatter_add(o, x, index, before, m, after, length, one):
-    """o[p, index[j], q] += x[p, j, q]; returns the place of the first index outside the axis, or -1."""
+def pick(o, x, k, rows, m, length):
+    """o[p, j] = x[p, k[p, j]], one element each."""
+    for p in range(rows):
+        for e in range(p * m, (p + 1) * m):
+            i = k[e] if k[e] >= 0 else k[e] + length
+            o[e] = x[p * length + i]
+
+
+@kernel
+def gather(o, x, index, rows, between, m, after, length, size):
+    """o[p, q, j, r] = x[p, q, index[p, j], r], p one of `rows`, q one of `between`; the indices are checked."""
     k = ints(index)
-    for j in range(m):
-        if k[j] < -length or k[j] >= length:
-            return j
+    if after == 1 and between == 1:
+        if size == 8:
+            pick(ints(o), ints(x), k, rows, m, length)
+        elif size == 4:
+            pick(shorts(o), shorts(x), k, rows, m, length)
+        else:
+            pick(octets(o), octets(x), k, rows, m, length)
+        return
+    before = 0
+    for p in range(rows):
+        for _ in range(between):
+            for j in range(m):
+                i = k[p * m + j] if k[p * m + j] >= 0 else k[p * m + j] + length
+                copy(o + (before * m + j) * after * size, x + (before * length + i) * after * size, after, 1, 1, size)
+            before += 1
+
+
+@kernel
+def scatter_add(o, x, index, rows, between, m, after, length, one):
+    """o[p, q, index[p, j], r] += x[p, q, j, r], p one of `rows`, q one of `between`; the indices are checked."""
+    k = ints(index)
     po, px = floats(o, one), floats(x, one)
-    for p in range(before):
-        for j in range(m):
-            i = k[j] if k[j] >= 0 else k[j] + length
-            to, at = (p * length + i) * after, (p * m + j) * after
-            for q in range(after):
-                po[to + q] += px[at + q]
-    return -1
+    if after == 1 and between == 1:
+        for p in range(rows):
+            for e in range(p * m, (p + 1) * m):
+                i = k[e] if k[e] >= 0 else k[e] + length
+                po[p * length + i] += px[e]
+        return
+    before = 0
+    for p in range(rows):
+        for _ in range(between):
+            for j in range(m):
+                i = k[p * m + j] if k[p * m + j] >= 0 else k[p * m + j] + length
+                to, at = (before * length + i) * after, (before * m + j) * after
+                for r in range(after):
+                    po[to + r] += px[at + r]
+            before += 1
 
 # --- reductions: Reductions over an inner stretch of n elements: into one element (so = 0), or element by element.
 
@@ -312,49 +371,37 @@ def total(p, n, step, one):
 
 
 @kernel
-def sum_floats(o, a, n, so, sa, one):
-    """o += a."""
-    po, pa = floats(o, one), floats(a, one)
-    if so == 0:
-        po[0] += total(pa, n, sa, one)
-    elif so == 1 and sa == 1:
-        for i in range(n):
-            store(po, i, load(po, i) + load(pa, i))
-    else:
-        for i in range(n):
-            po[i * so] += pa[i * sa]
+def row_sums(o, a, rows, n, row_o, row_a, so, sa, first, one):
+    """o += a for each row, into one element (so = 0) or element by element; o = a where nothing comes before."""
+    for r in range(rows):
+        po, pa = pointer_at(floats(o, one), r * row_o), pointer_at(floats(a, one), r * row_a)
+        if so == 0:
+            s = total(pa, n, sa, one)
+            po[0] = s if first else po[0] + s
+        elif so == 1 and sa == 1:
+            for i in range(n):
+                store(po, i, load(po, i) + load(pa, i))
+        else:
+            for i in range(n):
+                po[i * so] += pa[i * sa]
 
 
 @kernel
-def max_floats(o, a, n, so, sa, one):
-    """o = max(o, a); a nan stays."""
-    po, pa = floats(o, one), floats(a, one)
-    if so == 0:
-        m = po[0]
-        for i in range(n):
-            x = pa[i * sa]
-            m = x if x > m or x != x else m
-        po[0] = m
-    else:
-        for i in range(n):
-            x, m = pa[i * sa], po[i * so]
-            po[i * so] = x if x > m or x != x else m
-
-
-@kernel
-def min_floats(o, a, n, so, sa, one):
-    """o = min(o, a); a nan stays."""
-    po, pa = floats(o, one), floats(a, one)
-    if so == 0:
-        m = po[0]
-        for i in range(n):
-            x = pa[i * sa]
-            m = x if x < m or x != x else m
-        po[0] = m
-    else:
-        for i in range(n):
-            x, m = pa[i * sa], po[i * so]
-            po[i * so] = x if x < m or x != x else m
+def row_extremes(o, a, rows, n, row_o, row_a, so, sa, first, largest, one):
+    """o = max(o, a), or min, for each row; a nan stays."""
+    sign = one if largest else -one
+    for r in range(rows):
+        po, pa = pointer_at(floats(o, one), r * row_o), pointer_at(floats(a, one), r * row_a)
+        if so == 0:
+            m = sign * (pa[0] if first else po[0])
+            for i in range(n):
+                x = sign * pa[i * sa]
+                m = x if x > m or x != x else m
+            po[0] = sign * m
+        else:
+            for i in range(n):
+                x, m = sign * pa[i * sa], sign * po[i * so]
+                po[i * so] = sign * x if x > m or x != x else sign * m
 
 
 @kernel
@@ -375,20 +422,42 @@ def reduce_ints(which, o, a, n, so, sa):
 
 
 @reduction
-def dot(p, q, k):
-    """The inner product of two contiguous vectors."""
-    s = p[0] * q[0]
-    for i in range(1, k):
-        s += p[i] * q[i]
-    return s
+def dot(p, q, k, one):
+    """The inner product of two contiguous vectors: blocks in any order, the blocks' sums in float64."""
+    result = 0.0
+    i = 0
+    while i < k:
+        end = min(i + 512, k)
+        block = one - one
+        for j in range(i, end):
+            block += p[j] * q[j]
+        result += block
+        i = end
+    return result
 
 
 @kernel
-def outer(po, pa, pb, m, n, add):
-    """o (+)= a b', the sum so far taken in where `add`."""
+def takes_dot(record):
+    """Are both factors of a product of one row and one column contiguous?"""
+    flags, leading = record[W0 + 3], record[W0 + 4]
+    return (flags & 1 == 0 or leading & 0xFFFFFFFF == 1) and (flags & 2 != 0 or leading >> 32 == 1)
+
+
+@kernel
+def dots(o, a, b, rows, k, so, sa, sb, add, one):
+    """An inner product for each row: o (+)= a' b."""
+    po, pa, pb = floats(o, one), floats(a, one), floats(b, one)
+    for i in range(rows):
+        s = dot(pointer_at(pa, i * sa), pointer_at(pb, i * sb), k, one)
+        po[i * so] = s + (po[i * so] if add else 0.0)
+
+
+@kernel
+def outer(po, pa, pb, m, n, lda, ldc, add):
+    """o (+)= a b', the sum so far taken in where `add`; a at a stride, o with rows of ldc."""
     for i in range(m):
-        x = load(pa, i)
-        row = pointer_at(po, i * n)
+        x = load(pa, i * lda)
+        row = pointer_at(po, i * ldc)
         if add:
             for j in range(n):
                 store(row, j, load(row, j) + x * load(pb, j))
@@ -398,59 +467,160 @@ def outer(po, pa, pb, m, n, add):
 
 
 @kernel
-def matvec(gemv, scratch, matrix, vector, o, rows, columns, transposed, add, one):
-    """o (+)= M v for M of (rows, columns) in C order, or M' v where `transposed`."""
+def matvec(gemv, scratch, matrix, vector, o, rows, columns, leading, transposed, step, add, one):
+    """o (+)= M v for M of (rows, columns) in C order, or M' v where `transposed`; o at a stride."""
     number = shorts(scratch)
     factors = floats(scratch + 32, one)
     letter = octets(scratch + 64)
-    number[0], number[1], number[2], number[3] = columns, rows, columns, 1
+    number[0], number[1], number[2], number[3], number[4] = columns, rows, leading, 1, step
     factors[0], factors[1] = 1.0, 1.0 if add else 0.0
     letter[0] = 78 if transposed else 84  # C order is Fortran's transpose: N, T
     at = scratch
     size = width(one)
     call11(
-        gemv, at + 64, at, at + 4, at + 32, matrix, at + 8, vector, at + 12, at + 32 + size, o, at + 12
+        gemv, at + 64, at, at + 4, at + 32, matrix, at + 8, vector, at + 12, at + 32 + size, o, at + 16
     )
 
 
 @kernel
-def matmul(functions, scratch, o, a, b, m, n, k, ta, tb, add, one):
-    """o (+)= op(a) op(b), row-major, shapes (m, k) and (k, n) after orientation."""
+def matmul(functions, scratch, o, a, b, m, n, k, flags, lda, ldb, ldc, one):
+    """o (+)= op(a) op(b), row-major, shapes (m, k) and (k, n) after orientation, rows of lda, ldb, ldc elements.
+
+    `flags`: 1 and 2 for a transposed a and b, 4 to add to o.
+    """
+    ta, tb, add = flags & 1 != 0, flags & 2 != 0, flags & 4 != 0
     po, pa, pb = floats(o, one), floats(a, one), floats(b, one)
     if m * n == 0:
         return
     if k == 0:
         if not add:
-            for i in range(m * n):
-                po[i] = 0.0
+            for i in range(m):
+                for j in range(n):
+                    po[i * ldc + j] = 0.0
         return
-    if m == 1 and n == 1:
-        po[0] = dot(pa, pb, k) + (po[0] if add else 0.0)
-    elif k == 1:
-        outer(po, pa, pb, m, n, add)
-    elif n == 1:
+    if m == 1 and n == 1 and (not ta or lda == 1) and (tb or ldb == 1):
+        po[0] = dot(pa, pb, k, one) + (po[0] if add else 0.0)
+    elif k == 1 and (not tb or ldb == 1):
+        outer(po, pa, pb, m, n, 1 if ta else lda, ldc, add)
+    elif n == 1 and (tb or ldb == 1):
         if ta:
-            matvec(functions[1], scratch, a, b, o, k, m, True, add, one)
+            matvec(functions[1], scratch, a, b, o, k, m, lda, True, ldc, add, one)
         else:
-            matvec(functions[1], scratch, a, b, o, m, k, False, add, one)
-    elif m == 1:
+            matvec(functions[1], scratch, a, b, o, m, k, lda, False, ldc, add, one)
+    elif m == 1 and (not ta or lda == 1):
         if tb:
-            matvec(functions[1], scratch, b, a, o, n, k, False, add, one)
+            matvec(functions[1], scratch, b, a, o, n, k, ldb, False, 1, add, one)
         else:
-            matvec(functions[1], scratch, b, a, o, k, n, True, add, one)
+            matvec(functions[1], scratch, b, a, o, k, n, ldb, True, 1, add, one)
     else:
         number = shorts(scratch)
         factors = floats(scratch + 32, one)
         letter = octets(scratch + 64)
         number[0], number[1], number[2] = n, m, k
-        number[3], number[4] = k if tb else n, m if ta else k
+        number[3], number[4], number[5] = ldb, lda, ldc
         factors[0], factors[1] = 1.0, 1.0 if add else 0.0
         letter[0], letter[1] = 84 if tb else 78, 84 if ta else 78
         s = scratch
         call13(
             functions[0], s + 64, s + 65, s, s + 4, s + 8, s + 32, b, s + 12, a, s + 16,
-            s + 32 + width(one), o, s,
+            s + 32 + width(one), o, s + 20,
         )
+
+# --- vectors: Vector functions: explicit registers of elements, handed to libmvec's functions by address.
+
+
+
+def _every(builder, value, lanes):
+    """A register with one value in every lane."""
+    empty = ir.Constant(ir.VectorType(value.type, lanes), ir.Undefined)
+    index = ir.IntType(32)
+    first = builder.insert_element(empty, value, ir.Constant(index, 0))
+    return builder.shuffle_vector(first, empty, ir.Constant(ir.VectorType(index, lanes), [0] * lanes))
+
+
+def _mapper(element, lanes):
+    vector = ir.VectorType(element, lanes)
+
+    def code(context, builder, signature, arguments):
+        function, o, u, bound = arguments
+        kind = ir.FunctionType(vector, [vector]).as_pointer()
+        # Arrays are aligned to their elements, not to registers.
+        x = builder.load(builder.inttoptr(u, vector.as_pointer()), align=1)
+        z = builder.call(builder.inttoptr(function, kind), [x])
+        high = _every(builder, bound if element == F64 else builder.fptrunc(bound, element), lanes)
+        low = builder.fneg(high)
+        z = builder.select(builder.fcmp_ordered(">", z, high), high, z)  # nan stays
+        z = builder.select(builder.fcmp_ordered("<", z, low), low, z)
+        builder.store(z, builder.inttoptr(o, vector.as_pointer()), align=1)
+        return context.get_dummy_value()
+
+    return types.void(types.int64, types.int64, types.int64, types.float64), code
+
+
+@intrinsic
+def map_8_doubles(typing, function, o, u, bound):
+    """o = f(u), cut off at +-bound, in one AVX-512 register."""
+    return _mapper(F64, 8)
+
+
+@intrinsic
+def map_16_singles(typing, function, o, u, bound):
+    """The same in float32."""
+    return _mapper(F32, 16)
+
+
+@intrinsic
+def map_4_doubles(typing, function, o, u, bound):
+    """The same in one AVX register."""
+    return _mapper(F64, 4)
+
+
+@intrinsic
+def map_8_singles(typing, function, o, u, bound):
+    """The same in one AVX register and float32."""
+    return _mapper(F32, 8)
+
+
+@kernel
+def move(o, u, n, so, su, size):
+    """A few elements of `size` bytes, 8 or 4, at strides in bytes; `copy` is for many."""
+    for i in range(n):
+        p, q = shorts(o + i * so), shorts(u + i * su)
+        p[0] = q[0]
+        if size == 8:
+            p[1] = q[1]
+
+
+@entry
+def map_vectors(function, lanes, size, bounded, scratch, n, o, u, so, su):
+    """o = f(u) for n elements of `size` bytes at strides in bytes, where `bounded` cut off at +-1.
+
+    A register at a time. What does not fill one, or is not contiguous, goes through scratch memory to the same
+    function: the bits of a result depend on its operand alone.
+    """
+    bound = 1.0 if bounded != 0 else math.inf
+    padded = scratch + VECTOR_SCRATCH
+    words = ints(padded)
+    for i in range(0, n, lanes):
+        m = min(lanes, n - i)
+        source, target = u + i * su, o + i * so
+        whole = m == lanes and su == size and so == size
+        if not whole:
+            for j in range(8):
+                words[j] = 0  # where every function is quick and finite
+            move(padded, source, m, size, su, size)
+            source, target = padded, padded
+        if lanes * size == 64:
+            if size == 8:
+                map_8_doubles(function, target, source, bound)
+            else:
+                map_16_singles(function, target, source, bound)
+        elif size == 8:
+            map_4_doubles(function, target, source, bound)
+        else:
+            map_8_singles(function, target, source, bound)
+        if not whole:
+            move(o + i * so, padded, m, so, size, size)
 
 # --- machine: The two machines - runs of scalar instructions, array instructions - and the sweep that drives them.
 
@@ -458,12 +628,19 @@ def matmul(functions, scratch, o, a, b, m, n, k, ta, tb, add, one):
 
 @kernel
 def call_loop(loops, which, scratch, n, o, u, v, so, su, sv):
-    """Run the inner loop of a ufunc of one operand, or of two (v is not 0); strides in bytes."""
+    """Run a function of one operand, or of two (v is not 0); strides in bytes.
+
+    By a vector function where the table of loops has one, else by the inner loop of a ufunc.
+    """
+    row = pointer_at(loops, which * LOOP_ROW)
+    if row[2] != 0:
+        map_vectors(row[2], row[3], row[4], row[5], scratch, n, o, u, so, su)
+        return
     s = ints(scratch)
     s[0], s[1], s[4], s[5], s[6] = u, o, n, su, so
     if v != 0:
         s[1], s[2], s[6], s[7] = v, o, sv, so
-    call4(loops[2 * which], scratch, scratch + 32, scratch + 40, loops[2 * which + 1])
+    call4(row[0], scratch, scratch + 32, scratch + 40, row[1])
 
 
 @kernel
@@ -626,143 +803,158 @@ def run_scalars(control, first, last, one):
             F[o] = 0.0 if x == 0.0 else x * y
         elif op == 71:
             x = F[u]
-            F[o] = np.floor(x)
+            y = F[v]
+            a = F[w]
+            F[o] = x * y + a
         elif op == 72:
             x = F[u]
-            F[o] = np.ceil(x)
-        elif op == 75:
+            y = F[v]
+            a = F[w]
+            F[o] = x * y - a
+        elif op == 73:
             x = F[u]
             y = F[v]
-            B[o] = x < y
-        elif op == 76:
-            x = I[u]
-            y = I[v]
-            B[o] = x < y
-        elif op == 77:
-            x = B[u]
-            y = B[v]
-            B[o] = x < y
+            a = F[w]
+            F[o] = a - x * y
+        elif op == 74:
+            x = F[u]
+            F[o] = np.floor(x)
+        elif op == 75:
+            x = F[u]
+            F[o] = np.ceil(x)
         elif op == 78:
             x = F[u]
             y = F[v]
-            B[o] = x <= y
+            B[o] = x < y
         elif op == 79:
             x = I[u]
             y = I[v]
-            B[o] = x <= y
+            B[o] = x < y
         elif op == 80:
             x = B[u]
             y = B[v]
-            B[o] = x <= y
+            B[o] = x < y
         elif op == 81:
             x = F[u]
             y = F[v]
-            B[o] = x > y
+            B[o] = x <= y
         elif op == 82:
             x = I[u]
             y = I[v]
-            B[o] = x > y
+            B[o] = x <= y
         elif op == 83:
             x = B[u]
             y = B[v]
-            B[o] = x > y
+            B[o] = x <= y
         elif op == 84:
             x = F[u]
             y = F[v]
-            B[o] = x >= y
+            B[o] = x > y
         elif op == 85:
             x = I[u]
             y = I[v]
-            B[o] = x >= y
+            B[o] = x > y
         elif op == 86:
             x = B[u]
             y = B[v]
-            B[o] = x >= y
+            B[o] = x > y
         elif op == 87:
             x = F[u]
             y = F[v]
-            B[o] = x == y
+            B[o] = x >= y
         elif op == 88:
             x = I[u]
             y = I[v]
-            B[o] = x == y
+            B[o] = x >= y
         elif op == 89:
             x = B[u]
             y = B[v]
-            B[o] = x == y
+            B[o] = x >= y
         elif op == 90:
             x = F[u]
             y = F[v]
-            B[o] = x != y
+            B[o] = x == y
         elif op == 91:
             x = I[u]
             y = I[v]
-            B[o] = x != y
+            B[o] = x == y
         elif op == 92:
             x = B[u]
             y = B[v]
-            B[o] = x != y
+            B[o] = x == y
         elif op == 93:
             x = F[u]
-            B[o] = x != x
+            y = F[v]
+            B[o] = x != y
         elif op == 94:
+            x = I[u]
+            y = I[v]
+            B[o] = x != y
+        elif op == 95:
+            x = B[u]
+            y = B[v]
+            B[o] = x != y
+        elif op == 96:
+            x = F[u]
+            B[o] = x != x
+        elif op == 97:
             x = F[u]
             B[o] = x - x == 0.0
-        elif op == 95:
+        elif op == 98:
             x = F[u]
             B[o] = x == math.inf or x == -math.inf
-        elif op == 96:
+        elif op == 99:
             x = B[u]
             y = B[v]
             B[o] = (x != 0) & (y != 0)
-        elif op == 97:
+        elif op == 100:
             x = B[u]
             y = B[v]
             B[o] = (x != 0) | (y != 0)
-        elif op == 98:
+        elif op == 101:
             x = B[u]
             y = B[v]
             B[o] = (x != 0) ^ (y != 0)
-        elif op == 99:
+        elif op == 102:
             x = B[u]
             B[o] = x == 0
-        elif op == 100:
-            x = I[u]
-            F[o] = x
-        elif op == 101:
-            x = B[u]
-            F[o] = x
-        elif op == 102:
-            x = F[u]
-            I[o] = int(x)
         elif op == 103:
+            x = I[u]
+            F[o] = x
+        elif op == 104:
+            x = B[u]
+            F[o] = x
+        elif op == 105:
+            x = F[u]
+            I[o] = int(x)
+        elif op == 106:
             x = B[u]
             I[o] = int(x)
-        elif op == 104:
+        elif op == 107:
             x = F[u]
             B[o] = x != 0
-        elif op == 105:
+        elif op == 108:
             x = I[u]
             B[o] = x != 0
-        elif op == 106:
+        elif op == 109:
             x = I[u]
             y = I[v]
             I[o] = -1099511627776 if x < -y or x >= y else (x + y if x < 0 else x)
-        elif op == 107:
+        elif op == 110:
             x = F[u]
             y = F[v]
             if word[GUARDED] != 0 and not (x == y or (x != x and y != y)):
                 word[WHERE] = pc
                 return GUARD_FAILED
             B[o] = 1
-        elif op == 108:
+        elif op == 111:
             x = I[u]
             y = I[v]
             if word[GUARDED] != 0 and not (x == y or (x != x and y != y)):
                 word[WHERE] = pc
                 return GUARD_FAILED
             B[o] = 1
-        elif op == 109:
+        elif op == 112:
             x = B[u]
             y = B[v]
             if word[GUARDED] != 0 and not (x == y or (x != x and y != y)):
@@ -781,44 +973,50 @@ def run_scalars(control, first, last, one):
 
 
 @kernel
-def outside(low, high, packed, extents):
-    """Does an operand reach out of its base?"""
-    at = packed & 0xFFFFFFFFFFFF
-    return at + low < 0 or at + high > extents[packed >> 48]
+def reaches(record, j):
+    """(low, high): the elements that operand j of a record goes through, relative to its address."""
+    op = record[0]
+    if op == GATHER or op == SCATTER_ADD:
+        groups, m, after, length, between = record[W0], record[W0 + 1], record[W0 + 2], record[W0 + 3], record[W0 + 4]
+        selected, whole, indices = groups * between * m * after, groups * between * length * after, groups * m
+        if op == GATHER:
+            return 0, selected if j == 0 else (whole if j == 1 else indices)
+        return 0, whole if j == 0 else (selected if j == 1 else indices)
+    if op == MATMUL:
+        m, n, k, flags = record[W0], record[W0 + 1], record[W0 + 2], record[W0 + 3]
+        rows, columns, step = m, n, record[W0 + 5]
+        if j == 1:
+            rows, columns, step = (k, m, record[W0 + 4] & 0xFFFFFFFF) if flags & 1 else (m, k, record[W0 + 4] & 0xFFFFFFFF)
+        elif j == 2:
+            rows, columns, step = (n, k, record[W0 + 4] >> 32) if flags & 2 else (k, n, record[W0 + 4] >> 32)
+        low, high = 0, (rows - 1) * step + columns
+    elif op == FILL or op == SHIFT:
+        low, high = 0, record[W0]
+    else:
+        reach = (record[W0] - 1) * record[W0 + 1 + j]
+        low, high = min(0, reach), max(0, reach) + 1
+    for d in range(record[ND]):
+        reach = (record[DIMS + 5 * d] - 1) * record[DIMS + 5 * d + 1 + j]
+        low, high = low + min(0, reach), high + max(0, reach)
+    return low, high
 
 
 @kernel
-def check_record(record, extents):
-    """Bounds-checking mode: may this instruction run? Recomputes every operand's reach from the record."""
-    op = record[0]
-    for j in range(4):
-        packed = record[P0 + j]
-        if packed < 0:
-            continue
-        size = (record[SIZES] >> (8 * j)) & 255
-        if op == GATHER or op == SCATTER_ADD:
-            before, m, after, length = record[W0], record[W0 + 1], record[W0 + 2], record[W0 + 3]
-            selected, whole = before * m * after, before * length * after
-            if op == GATHER:
-                count = selected if j == 0 else (whole if j == 1 else m)
-            else:
-                count = whole if j == 0 else (selected if j == 1 else m)
-            low, high = 0, count
-        else:
-            if op == MATMUL:
-                m, n, k = record[W0], record[W0 + 1], record[W0 + 2]
-                low, high = 0, (m * n if j == 0 else (m * k if j == 1 else k * n))
-            elif op == FILL:
-                low, high = 0, record[W0]
-            else:
-                reach = (record[W0] - 1) * record[W0 + 1 + j]
-                low, high = min(0, reach), max(0, reach) + 1
-            for d in range(record[ND]):
-                reach = (record[DIMS + 5 * d] - 1) * record[DIMS + 5 * d + 1 + j]
-                low, high = low + min(0, reach), high + max(0, reach)
-        if outside(low * size, high * size, packed, extents):
-            return True
-    return False
+def outside(record, j, address, bases, extents):
+    """Does operand j reach out of its buffer, or of its base?"""
+    packed = record[P0 + j]
+    if packed < 0:  # -1: no operand; else below the first base
+        return packed != -1
+    low, high = reaches(record, j)
+    size = (record[SIZES] >> (8 * j)) & 255
+    at = address - bases[packed >> 48]
+    limits = pointer_at(record, record[1] - BOUNDS + 2 * j)
+    return (
+        at + low * size < limits[0]
+        or at + high * size > limits[1]
+        or at + low * size < 0
+        or at + high * size > extents[packed >> 48]
+    )
 
 
 @kernel
@@ -833,59 +1031,118 @@ def run_other(op, record, word, o, u, v, scratch, one):
         call_loop(ints(word[LOOPS]), record[W0 + 5], scratch, n, o, u, v, so * z0, su * z1, sv * z2)
     elif op == FILL:
         fill(o, n, record[SIZES] & 255, so)
+    elif op == SHIFT:
+        shift(o, u, n)
     elif op == ACCUMULATE:
         accumulate(o, u, n, so, su, one)
     elif op == MATMUL:
-        ta, tb, add = record[W0 + 3], record[W0 + 4], record[W0 + 5] != 0
-        matmul(ints(word[BLAS]), scratch, o, u, v, n, so, su, ta, tb, add, one)
+        leading = record[W0 + 4]
+        lda, ldb, ldc = leading & 0xFFFFFFFF, leading >> 32, record[W0 + 5]
+        matmul(ints(word[BLAS]), scratch, o, u, v, n, so, su, record[W0 + 3], lda, ldb, ldc, one)
     elif op == SUM_F:
-        sum_floats(o, u, n, so, su, one)
-    elif op == MAX_F:
-        max_floats(o, u, n, so, su, one)
-    elif op == MIN_F:
-        min_floats(o, u, n, so, su, one)
+        row_sums(o, u, 1, n, 0, 0, so, su, record[W0 + 5] != 0, one)
+    elif op == MAX_F or op == MIN_F:
+        row_extremes(o, u, 1, n, 0, 0, so, su, record[W0 + 5] != 0, op == MAX_F, one)
     else:
         reduce_ints(op - SUM_I, o, u, n, so, su)
 
 
 @kernel
-def run_selection(op, record, o, u, v, one):
-    """A gather or a scatter; returns the place of an index outside the axis, or -1."""
-    before, m, after, length = record[W0], record[W0 + 1], record[W0 + 2], record[W0 + 3]
-    if op == GATHER:
-        return gather(o, u, v, before, m, after, length, record[SIZES] & 255)
-    return scatter_add(o, u, v, before, m, after, length, one)
+def run_rows(op, record, o, u, v, one):
+    """An instruction that makes one element of each inner stretch, along its last outer axis: no dispatch between."""
+    n, so, su, first = record[W0], record[W0 + 1], record[W0 + 2], record[W0 + 5]
+    axis = pointer_at(record, DIMS + 5 * (record[ND] - 1))
+    if op == MATMUL:
+        dots(o, u, v, axis[0], su, axis[1], axis[2], axis[3], record[W0 + 3] & 4 != 0, one)
+    elif op == SUM_F:
+        row_sums(o, u, axis[0], n, axis[1], axis[2], so, su, first != 0, one)
+    else:
+        row_extremes(o, u, axis[0], n, axis[1], axis[2], so, su, first != 0, op == MAX_F, one)
 
 
 @kernel
-def sweep(control, one):
-    """Run a program: segments of (is it scalars?, first, last). Returns a status; see `word[WHERE]`.
+def run_selection(op, record, o, u, v, one):
+    """A gather or a scatter; returns the place of an index outside the axis, or -1."""
+    rows, m, after, length, between = record[W0], record[W0 + 1], record[W0 + 2], record[W0 + 3], record[W0 + 4]
+    wrong = find_outside(v, rows * m, length)
+    if wrong >= 0:
+        return wrong
+    if op == GATHER:
+        gather(o, u, v, rows, between, m, after, length, record[SIZES] & 255)
+    else:
+        scatter_add(o, u, v, rows, between, m, after, length, one)
+    return -1
 
-    The array machine stands here in full: as a function of its own it would be optimised once more for
-    each function around it, which triples the time of the first compile.
+
+def check(control, record, o, u, v, w):
+    """Bounds-checking mode: does a record reach out of its buffers, with its operands at these addresses?
+
+    Or does it leave out rows, because it is before the first tile of its loop or behind the last?
+    """
+    word = ints(control)
+    bases, extents, words = ints(word[BASES]), ints(word[EXTENTS]), ints(record)
+    segment = pointer_at(ints(word[SEGMENTS]), 6 * word[SEGMENT])
+    follow = pointer_at(words, words[1] - FOLLOW - BOUNDS)
+    out = outside(words, 0, o, bases, extents) or outside(words, 1, u, bases, extents)
+    out = out or outside(words, 2, v, bases, extents) or outside(words, 3, w, bases, extents)
+    if segment[0] == 2:
+        out = out or follow[0] < 0 or (follow[1] < ALL_ROWS and follow[0] + follow[1] > segment[4])
+    word[DETAIL] = 1 if out else 0
+
+
+@entry
+def sweep(control, one):
+    """Run a program: segments of (arrays 0, scalars 1 or rows 2, first, last, ...). Returns a status.
+
+    A segment of rows is run again and again, a tile of rows at a time; see `tapegrad.sweep.layout` for what its
+    records say of rows. The array machine stands here in full: as a function of its own it would be optimised
+    once more for each function around it, which triples the time of the first compile.
     """
     word = ints(control)
     segments, records, bases = ints(word[SEGMENTS]), ints(word[RECORDS]), ints(word[BASES])
     scratch, counters = word[SCRATCH], ints(word[SCRATCH] + 256)
-    for s in range(word[SEGMENT_COUNT]):
-        at, last = segments[3 * s + 1], segments[3 * s + 2]
-        if segments[3 * s] == 1:
-            status = run_scalars(control, at, last, one)
+    for s in range(word[FIRST], word[LAST]):
+        segment = pointer_at(segments, 6 * s)
+        kind, first, last, height, rows = segment[0], segment[1], segment[2], segment[3], segment[4]
+        if kind == 1:
+            status = run_scalars(control, first, last, one)
             if status != OK:
                 word[SEGMENT] = s
                 return status
             continue
-        while at < last:
+        tile, end = np.int64(0), np.int64(1)
+        if kind == 2:
+            tile, end = word[FROM], min(rows, word[TO])
+        at = first
+        while tile < end:
+            if at >= last:
+                at = first
+                tile += height if kind == 2 else 1
+                continue
             record = pointer_at(records, at)
-            op, nd = record[0], record[ND]
-            if word[CHECK] != 0 and check_record(record, ints(word[EXTENTS])):
-                word[WHERE], word[SEGMENT] = at, s
-                return OUT_OF_BOUNDS
             at += record[1]
             o = resolve(bases, record[P0])
             u = resolve(bases, record[P0 + 1]) if record[P0 + 1] >= 0 else 0
             v = resolve(bases, record[P0 + 2]) if record[P0 + 2] >= 0 else 0
             w = resolve(bases, record[P0 + 3]) if record[P0 + 3] >= 0 else 0
+            if kind == 2:
+                follow = pointer_at(record, record[1] - FOLLOW - (BOUNDS if word[CHECK] != 0 else 0))
+                low = max(tile - follow[0], 0)
+                high = min(min(tile - follow[0] + height, follow[1]), word[TO] - follow[0])
+                if low >= high:
+                    continue
+                record[follow[2]] = follow[3] * (high - low)
+                o += low * follow[4] - tile * follow[8]
+                u += low * follow[5] - tile * follow[9]
+                v += low * follow[6] - tile * follow[10]
+                w += low * follow[7] - tile * follow[11]
+            op, nd = record[0], record[ND]
+            if word[CHECK] != 0:  # compiled apart: it would cost each first compile seconds, and is for tests
+                word[SEGMENT] = s
+                call6(word[CHECK], control, word[RECORDS] + 8 * (at - record[1]), o, u, v, w)
+                if word[DETAIL] != 0:
+                    word[WHERE] = at - record[1]
+                    return OUT_OF_BOUNDS
             if op >= GATHER:
                 wrong = run_selection(op, record, o, u, v, one)
                 if wrong >= 0:
@@ -893,8 +1150,18 @@ def sweep(control, one):
                     return BAD_INDEX
                 continue
             n, so, su, sv, sw = record[W0], record[W0 + 1], record[W0 + 2], record[W0 + 3], record[W0 + 4]
-            rounds = 1
-            for d in range(nd):
+            rows_inside = nd > 0 and (
+                (op >= SUM_F and op <= MIN_F) or (op == MATMUL and n == 1 and so == 1 and takes_dot(record))
+            )
+            if rows_inside:
+                nd -= 1
+            rounds, turn, turns, step_o, step_u, step_v, step_w = 1, 0, 0, 0, 0, 0, 0
+            if nd > 0:  # the innermost of the outer axes is most of the way
+                sizes, axis = record[SIZES], pointer_at(record, DIMS + 5 * (nd - 1))
+                rounds = turns = axis[0]
+                step_o, step_u = axis[1] * (sizes & 255), axis[2] * ((sizes >> 8) & 255)
+                step_v, step_w = axis[3] * ((sizes >> 16) & 255), axis[4] * ((sizes >> 24) & 255)
+            for d in range(nd - 1):
                 rounds *= record[DIMS + 5 * d]
                 counters[d] = 0
             for _ in range(rounds):
@@ -997,44 +1264,68 @@ def sweep(control, one):
                 elif op == 32:
                     po = floats(o, one)
                     pu = floats(u, one)
-                    if True:
+                    if su == 1:
                         for i in range(n):
                             x = load(pu, i)
+                            store(po, i, -x)
+                    else:
+                        for i in range(n):
+                            x = load(pu, i * su)
                             store(po, i, -x)
                 elif op == 34:
                     po = floats(o, one)
                     pu = floats(u, one)
-                    if True:
+                    if su == 1:
                         for i in range(n):
                             x = load(pu, i)
+                            store(po, i, x * x)
+                    else:
+                        for i in range(n):
+                            x = load(pu, i * su)
                             store(po, i, x * x)
                 elif op == 36:
                     po = floats(o, one)
                     pu = floats(u, one)
-                    if True:
+                    if su == 1:
                         for i in range(n):
                             x = load(pu, i)
+                            store(po, i, 1.0 / x)
+                    else:
+                        for i in range(n):
+                            x = load(pu, i * su)
                             store(po, i, 1.0 / x)
                 elif op == 37:
                     po = floats(o, one)
                     pu = floats(u, one)
-                    if True:
+                    if su == 1:
                         for i in range(n):
                             x = load(pu, i)
+                            store(po, i, abs(x))
+                    else:
+                        for i in range(n):
+                            x = load(pu, i * su)
                             store(po, i, abs(x))
                 elif op == 39:
                     po = floats(o, one)
                     pu = floats(u, one)
-                    if True:
+                    if su == 1:
                         for i in range(n):
                             x = load(pu, i)
+                            store(po, i, x if x != x else (x > 0) - (x < 0))
+                    else:
+                        for i in range(n):
+                            x = load(pu, i * su)
                             store(po, i, x if x != x else (x > 0) - (x < 0))
                 elif op == 45:
                     po = floats(o, one)
                     pu = floats(u, one)
-                    if True:
+                    if su == 1:
                         for i in range(n):
                             x = load(pu, i)
+                            store(po, i, math.sqrt(x))
+                    else:
+                        for i in range(n):
+                            x = load(pu, i * su)
                             store(po, i, math.sqrt(x))
                 elif op == 62:
                     po = floats(o, one)
@@ -1189,49 +1480,178 @@ def sweep(control, one):
                             x = load(pu, i * su)
                             y = load(pv, i * sv)
                             store(po, i, 0.0 if x == 0.0 else x * y)
-                elif op == 100:
+                elif op == 71:
                     po = floats(o, one)
-                    pu = ints(u)
-                    if True:
-                        for i in range(n):
-                            x = load(pu, i)
-                            store(po, i, x)
-                elif op == 101:
-                    po = floats(o, one)
-                    pu = octets(u)
-                    if True:
-                        for i in range(n):
-                            x = load(pu, i)
-                            store(po, i, x)
-                elif op == 102:
-                    po = ints(o)
                     pu = floats(u, one)
-                    if True:
+                    pv = floats(v, one)
+                    pw = floats(w, one)
+                    if su == 1 and sv == 1 and sw == 1:
                         for i in range(n):
                             x = load(pu, i)
-                            store(po, i, int(x))
+                            y = load(pv, i)
+                            a = load(pw, i)
+                            store(po, i, x * y + a)
+                    elif su == 1 and sv == 1 and sw == 0:
+                        a = load(pw, 0)
+                        for i in range(n):
+                            x = load(pu, i)
+                            y = load(pv, i)
+                            store(po, i, x * y + a)
+                    elif su == 1 and sv == 0 and sw == 1:
+                        y = load(pv, 0)
+                        for i in range(n):
+                            x = load(pu, i)
+                            a = load(pw, i)
+                            store(po, i, x * y + a)
+                    elif su == 1 and sv == 0 and sw == 0:
+                        y = load(pv, 0)
+                        a = load(pw, 0)
+                        for i in range(n):
+                            x = load(pu, i)
+                            store(po, i, x * y + a)
+                    else:
+                        for i in range(n):
+                            x = load(pu, i * su)
+                            y = load(pv, i * sv)
+                            a = load(pw, i * sw)
+                            store(po, i, x * y + a)
+                elif op == 72:
+                    po = floats(o, one)
+                    pu = floats(u, one)
+                    pv = floats(v, one)
+                    pw = floats(w, one)
+                    if su == 1 and sv == 1 and sw == 1:
+                        for i in range(n):
+                            x = load(pu, i)
+                            y = load(pv, i)
+                            a = load(pw, i)
+                            store(po, i, x * y - a)
+                    elif su == 1 and sv == 1 and sw == 0:
+                        a = load(pw, 0)
+                        for i in range(n):
+                            x = load(pu, i)
+                            y = load(pv, i)
+                            store(po, i, x * y - a)
+                    elif su == 1 and sv == 0 and sw == 1:
+                        y = load(pv, 0)
+                        for i in range(n):
+                            x = load(pu, i)
+                            a = load(pw, i)
+                            store(po, i, x * y - a)
+                    elif su == 1 and sv == 0 and sw == 0:
+                        y = load(pv, 0)
+                        a = load(pw, 0)
+                        for i in range(n):
+                            x = load(pu, i)
+                            store(po, i, x * y - a)
+                    else:
+                        for i in range(n):
+                            x = load(pu, i * su)
+                            y = load(pv, i * sv)
+                            a = load(pw, i * sw)
+                            store(po, i, x * y - a)
+                elif op == 73:
+                    po = floats(o, one)
+                    pu = floats(u, one)
+                    pv = floats(v, one)
+                    pw = floats(w, one)
+                    if su == 1 and sv == 1 and sw == 1:
+                        for i in range(n):
+                            x = load(pu, i)
+                            y = load(pv, i)
+                            a = load(pw, i)
+                            store(po, i, a - x * y)
+                    elif su == 1 and sv == 1 and sw == 0:
+                        a = load(pw, 0)
+                        for i in range(n):
+                            x = load(pu, i)
+                            y = load(pv, i)
+                            store(po, i, a - x * y)
+                    elif su == 1 and sv == 0 and sw == 1:
+                        y = load(pv, 0)
+                        for i in range(n):
+                            x = load(pu, i)
+                            a = load(pw, i)
+                            store(po, i, a - x * y)
+                    elif su == 1 and sv == 0 and sw == 0:
+                        y = load(pv, 0)
+                        a = load(pw, 0)
+                        for i in range(n):
+                            x = load(pu, i)
+                            store(po, i, a - x * y)
+                    else:
+                        for i in range(n):
+                            x = load(pu, i * su)
+                            y = load(pv, i * sv)
+                            a = load(pw, i * sw)
+                            store(po, i, a - x * y)
                 elif op == 103:
-                    po = ints(o)
+                    po = floats(o, one)
+                    pu = ints(u)
+                    if su == 1:
+                        for i in range(n):
+                            x = load(pu, i)
+                            store(po, i, x)
+                    else:
+                        for i in range(n):
+                            x = load(pu, i * su)
+                            store(po, i, x)
+                elif op == 104:
+                    po = floats(o, one)
                     pu = octets(u)
-                    if True:
+                    if su == 1:
+                        for i in range(n):
+                            x = load(pu, i)
+                            store(po, i, x)
+                    else:
+                        for i in range(n):
+                            x = load(pu, i * su)
+                            store(po, i, x)
+                elif op == 105:
+                    po = ints(o)
+                    pu = floats(u, one)
+                    if su == 1:
                         for i in range(n):
                             x = load(pu, i)
                             store(po, i, int(x))
-                elif op == 104:
+                    else:
+                        for i in range(n):
+                            x = load(pu, i * su)
+                            store(po, i, int(x))
+                elif op == 106:
+                    po = ints(o)
+                    pu = octets(u)
+                    if su == 1:
+                        for i in range(n):
+                            x = load(pu, i)
+                            store(po, i, int(x))
+                    else:
+                        for i in range(n):
+                            x = load(pu, i * su)
+                            store(po, i, int(x))
+                elif op == 107:
                     po = octets(o)
                     pu = floats(u, one)
-                    if True:
+                    if su == 1:
                         for i in range(n):
                             x = load(pu, i)
                             store(po, i, x != 0)
-                elif op == 105:
+                    else:
+                        for i in range(n):
+                            x = load(pu, i * su)
+                            store(po, i, x != 0)
+                elif op == 108:
                     po = octets(o)
                     pu = ints(u)
-                    if True:
+                    if su == 1:
                         for i in range(n):
                             x = load(pu, i)
                             store(po, i, x != 0)
-                elif op == 106:
+                    else:
+                        for i in range(n):
+                            x = load(pu, i * su)
+                            store(po, i, x != 0)
+                elif op == 109:
                     po = ints(o)
                     pu = ints(u)
                     pv = ints(v)
@@ -1240,9 +1660,19 @@ def sweep(control, one):
                             x = load(pu, i * su)
                             y = load(pv, i * sv)
                             store(po, i, -1099511627776 if x < -y or x >= y else (x + y if x < 0 else x))
+                elif op >= COPY and rows_inside:
+                    run_rows(op, record, o, u, v, one)
                 elif op >= COPY:
                     run_other(op, record, word, o, u, v, scratch, one)
-                d = nd - 1
+                if turns == 0:
+                    continue
+                o, u, v, w = o + step_o, u + step_u, v + step_v, w + step_w
+                turn += 1
+                if turn < turns:
+                    continue
+                turn = 0
+                o, u, v, w = o - turns * step_o, u - turns * step_u, v - turns * step_v, w - turns * step_w
+                d = nd - 2
                 while d >= 0:
                     axis = pointer_at(record, DIMS + 5 * d)
                     sizes = record[SIZES]

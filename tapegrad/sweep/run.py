@@ -2,46 +2,107 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from functools import cache
 from typing import Any, Final
 
 import numpy as np
 
-from tapegrad.errors import BoundsError, ElementIndexError, StaleKernelsError, describe
+from tapegrad.errors import BoundsError, ElementIndexError, describe
 from tapegrad.ops.elementwise import OUTSIDE
-from tapegrad.ops.table import OPS, digest
+from tapegrad.ops.table import GUARDS, OPS
 from tapegrad.schedule.program import Program
-from tapegrad.sweep.layout import WORDS
-from tapegrad.sweep.workspace import Workspace, address
+from tapegrad.sweep.blas import BlasThreads
+from tapegrad.sweep.fresh import kernels
+from tapegrad.sweep.layout import FIRST_INPUT, WORDS
+from tapegrad.sweep.objects import TAKE, Row, Table, gather
+from tapegrad.sweep.threads import num_threads, shares, sweep_on_threads
+from tapegrad.sweep.workspace import POISON, Workspace, address
 
-_POISON: Final = 255
+_GUARDED: Final = WORDS["GUARDED"]
+_OK: Final = WORDS["OK"]
 
 
 @dataclass(frozen=True, slots=True)
 class GuardFailure:
-    """A branch that would go another way than recorded: the guard instruction at which the sweep stopped."""
+    """A branch that would go another way than recorded: the guard that failed, counted from 0.
 
-    instruction: int
+    No pass and no schedule drops or reorders guards.
+    """
+
+    guard: int
 
 
-@cache
-def _kernel() -> Any:
-    """The compiled sweep, once it is known to be generated from the op table as it is."""
-    from tapegrad.sweep import kernels
+@dataclass(frozen=True, slots=True, eq=False)
+class Filling:
+    """How objects of one kind become the inputs of a program, and which results are arrays of their own.
 
-    if digest() != kernels.DIGEST:
-        raise StaleKernelsError("the op table has changed: run `python -m tools.generate_kernels`")
-    return kernels.sweep
+    Attributes:
+        table: a row for each object, then one for each result.
+        fresh: place, shape and dtype of the results that are arrays.
+        scalars: places of the others, which are given as NumPy's scalars.
+    """
+
+    table: Table
+    fresh: tuple[tuple[int, tuple[int, ...], np.dtype[Any]], ...]
+    scalars: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ready:
+    """A workspace, and all about it that need not be looked up at every sweep (`python -m benchmarks calls`).
+
+    Attributes:
+        words: its control block.
+        bases: the address of its bases.
+        kernel, one: the compiled sweep and its second argument.
+        cells: memory for the results of shape (), at their places.
+    """
+
+    workspace: Workspace
+    words: memoryview
+    bases: int
+    kernel: Any
+    one: Any
+    cells: list[Any]
+
+    @classmethod
+    def of(cls, program: Program) -> Ready:
+        """A new workspace for a program."""
+        workspace, dtype, tape = Workspace.of(program), program.tape.dtype, program.tape
+        inputs = [tape.type(i) for i in tape.inputs.tolist()]
+        results = len(workspace.extents) - len(program.outputs)
+        for k, t in [*enumerate(inputs, FIRST_INPUT), *enumerate(program.outputs, results)]:
+            workspace.extents[k] = t.size * t.dtype(dtype).itemsize
+        cells = [None if t.shape else np.empty((), t.dtype(dtype)) for t in program.outputs]
+        words, bases = memoryview(workspace.control), address(workspace.bases)
+        return cls(workspace, words, bases, kernels().sweep, dtype.type(1), cells)
+
+    def fill(self, objects: tuple[Any, ...], filling: Filling) -> list[Any] | None:
+        """Memory for the results; None where an object does not fit.
+
+        What is read and written by the next sweep is then known. The objects must live until it ends.
+        """
+        outputs = self.cells.copy()
+        for k, shape, dtype in filling.fresh:
+            outputs[k] = np.empty(shape, dtype)
+        both = (*objects, *outputs)
+        return outputs if gather(id(both), filling.table.address, self.bases) else None
 
 
 @dataclass(slots=True)
 class Runner:
-    """A program and the workspaces made for it; each sweep has one to itself, so threads may share a runner."""
+    """A program and the workspaces made for it; each sweep has one to itself, so threads may share a runner.
+
+    `threads` is how many a sweep may use, 0 for as many as `set_num_threads` says; `shared` which loops over rows
+    are spread over them, empty to choose.
+    """
 
     program: Program
-    free: list[Workspace] = field(default_factory=list)
+    threads: int = 0
+    shared: list[bool] = field(default_factory=list)
+    free: list[Ready] = field(default_factory=list)
+    arrays: Filling | None = None
 
     def __call__(self, inputs: Sequence[Any], *, guarded: bool = True) -> list[Any] | GuardFailure:
         """Run a sweep.
@@ -54,41 +115,74 @@ class Runner:
         Returns:
             One new array for each dependent, or the guard that failed.
         """
-        program = self.program
-        try:
-            workspace = self.free.pop()
-        except IndexError:
-            workspace = Workspace.of(program)
-        try:
-            workspace.control[WORDS["GUARDED"]] = guarded
-            return self._run(workspace, inputs)
-        finally:
-            self.free.append(workspace)
+        count = len(self.program.tape.inputs)
+        if self.arrays is None:
+            self.arrays = self.plan(
+                [Row(TAKE, FIRST_INPUT + k) for k in range(count)], range(len(self.program.outputs))
+            )
+        objects, ready = tuple([np.asarray(x) for x in inputs]), self.take()
+        outputs = ready.fill(objects, self.arrays) if len(objects) == count else None
+        if outputs is None:
+            raise ValueError(f"{len(objects)} inputs to a program of {count}")
+        return self.sweep(ready, outputs, self.arrays, guarded=guarded)
 
-    def _run(self, workspace: Workspace, inputs: Sequence[Any]) -> list[Any] | GuardFailure:
-        program, bases, extents = self.program, workspace.bases, workspace.extents
-        dtype = program.tape.dtype
-        outputs = [np.empty(t.shape, t.dtype(dtype)) for t in program.outputs]
-        if program.poison:
-            for output in outputs:
-                output.reshape(-1).view(np.uint8)[:] = _POISON
-        for k, value in enumerate(inputs):
-            bases[1 + k], extents[1 + k] = address(value), value.nbytes
-        first = len(bases) - len(outputs)
-        for k, value in enumerate(outputs):
-            bases[first + k], extents[first + k] = address(value), value.nbytes
-        if program.poison:
-            workspace.arena[len(program.image) :] = _POISON
-        status = _kernel()(workspace.control_address, dtype.type(1))
-        if status == WORDS["OK"]:
+    def plan(self, rows: Sequence[Row], arrays: Iterable[int]) -> Filling:
+        """How to run for objects of one kind: a row for each of them, and places of results that are arrays."""
+        program, wanted = self.program, frozenset(arrays)
+        first = FIRST_INPUT + len(program.tape.inputs) + len(program.constants)
+        results = [Row(TAKE, first + k) for k in range(len(program.outputs))]
+        types = list(enumerate(program.outputs))
+        fresh = tuple((k, t.shape, t.dtype(program.tape.dtype)) for k, t in types if k in wanted)
+        return Filling(Table.of([*rows, *results]), fresh, tuple(k for k, _ in types if k not in wanted))
+
+    def take(self) -> Ready:
+        """A workspace that nobody else has."""
+        try:
+            return self.free.pop()
+        except IndexError:
+            return Ready.of(self.program)
+
+    def sweep(
+        self, ready: Ready, outputs: list[Any], filling: Filling, *, guarded: bool = True
+    ) -> list[Any] | GuardFailure:
+        """Run what a workspace has been filled with, and give it back."""
+        try:
+            ready.words[_GUARDED] = guarded
+            if self.program.poison:
+                self._poison(ready, outputs)
+            if not self.program.products:
+                status = self._run(ready, outputs)
+            else:
+                with BlasThreads((self.threads or num_threads()) if self.program.wide else 1):
+                    status = self._run(ready, outputs)
+            if status != _OK:
+                return self._failure(ready.workspace, status)
+            for k in filling.scalars:
+                outputs[k] = outputs[k][()]
             return outputs
-        return self._failure(workspace, status)
+        finally:
+            self.free.append(ready)
+
+    def _run(self, ready: Ready, outputs: list[Any]) -> int:
+        """A sweep, its loops over rows on several threads where that pays."""
+        if self.program.plan.loops and (threads := self.threads or num_threads()) > 1:
+            shared = self.shared or shares(self.program, threads)
+            if any(shared):
+                return sweep_on_threads(ready.kernel, self.program, ready.workspace, outputs, shared, threads)
+        status: int = ready.kernel(ready.workspace.control_address, ready.one)
+        return status
+
+    def _poison(self, ready: Ready, outputs: list[Any]) -> None:
+        for output in outputs:
+            output.reshape(-1).view(np.uint8)[:] = POISON
+        ready.workspace.arena[len(self.program.image) :] = POISON
+        ready.workspace.tiles[:] = POISON
 
     def _failure(self, workspace: Workspace, status: int) -> GuardFailure:
         code, control = self.program.code, workspace.control
         where = int(control[WORDS["WHERE"]])
         if status == WORDS["GUARD_FAILED"]:
-            return GuardFailure(int(code.row_origin[where]))
+            return GuardFailure(int(np.isin(code.rows[:where, 0], list(GUARDS)).sum()))
         i = int(code.record_origin[np.searchsorted(code.record_at, where)])
         tape = self.program.tape
         name, line = OPS[tape.opcodes[i]].name, tape.line(i)

@@ -8,11 +8,14 @@ from typing import Any, Final
 import numpy as np
 
 from tapegrad.schedule.program import Program
-from tapegrad.sweep.addresses import blas_table, loop_table
-from tapegrad.sweep.layout import CONTROL, WORDS
+from tapegrad.sweep.blas import blas_table
+from tapegrad.sweep.fresh import checker
+from tapegrad.sweep.layout import ALL_ROWS, ARENA, CONTROL, FIRST_INPUT, SUMS, TILES, WORDS
+from tapegrad.sweep.loops import loop_table
 
 _SCRATCH_WORDS: Final = 128
 _ALIGNMENT: Final = 64
+POISON: Final = 255  # bytes of nan
 
 
 def address(array: Any) -> int:
@@ -21,38 +24,49 @@ def address(array: Any) -> int:
     return found
 
 
+def aligned(nbytes: int) -> Any:
+    """Zeroed bytes that begin at a multiple of the alignment."""
+    memory = np.zeros(nbytes + _ALIGNMENT, np.uint8)
+    start = -address(memory) % _ALIGNMENT
+    return memory[start : start + nbytes]
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Workspace:
     """What one sweep at a time may write to.
 
     Attributes:
         arena: uint8[], aligned; the scalar constants first.
+        tiles: uint8[], aligned: windows of rows.
         control, bases, extents: int64[], read by the kernel through their addresses.
         control_address: where the control block is.
+        scratch: int64[], for the kernels; `workers`: what further threads have, made when they are needed.
         kept: arrays that must live as long as their addresses are in use.
     """
 
     arena: Any
+    tiles: Any
     control: Any
     control_address: int
     bases: Any
     extents: Any
+    scratch: Any
+    workers: list[Any]
     kept: tuple[Any, ...]
 
     @classmethod
     def of(cls, program: Program) -> Workspace:
         """Memory for a program, filled with what never changes."""
-        memory = np.zeros(program.arena + _ALIGNMENT, np.uint8)
-        start = -address(memory) % _ALIGNMENT
-        arena = memory[start : start + program.arena]
+        arena, tiles = aligned(program.arena), aligned(program.tiles)
         arena[: len(program.image)] = program.image
         inputs = len(program.tape.inputs)
         constants = program.constants
-        bases = np.zeros(1 + inputs + len(constants) + len(program.outputs), np.int64)
+        bases = np.zeros(FIRST_INPUT + inputs + len(constants) + len(program.outputs), np.int64)
         extents = np.zeros_like(bases)
-        bases[0], extents[0] = address(arena), program.arena
-        for k, value in enumerate(constants):
-            bases[1 + inputs + k], extents[1 + inputs + k] = address(value), value.nbytes
+        for base, memory in ((ARENA, arena), (TILES, tiles), (SUMS, arena)):
+            bases[base], extents[base] = address(memory), memory.nbytes
+        for k, value in enumerate(constants, FIRST_INPUT + inputs):
+            bases[k], extents[k] = address(value), value.nbytes
         scratch = np.zeros(_SCRATCH_WORDS, np.int64)
         loops = loop_table(program.loops, program.tape.dtype)
         blas = blas_table(program.tape.dtype) if program.products else np.zeros(2, np.int64)
@@ -60,7 +74,8 @@ class Workspace:
         control = np.zeros(len(CONTROL), np.int64)
         arrays = {
             "SEGMENTS": code.segments,
-            "RECORDS": code.records,
+            # A loop over rows counts them in its records.
+            "RECORDS": code.records.copy() if program.plan.loops else code.records,
             "SCALARS": code.rows,
             "BASES": bases,
             "EXTENTS": extents,
@@ -71,6 +86,6 @@ class Workspace:
         }
         for name, array in arrays.items():
             control[WORDS[name]] = address(array)
-        control[WORDS["SEGMENT_COUNT"]] = len(code.segments)
-        control[WORDS["CHECK"]] = program.bounds
-        return cls(arena, control, address(control), bases, extents, (memory, program, *arrays.values()))
+        control[WORDS["LAST"]], control[WORDS["TO"]] = len(code.segments), ALL_ROWS
+        control[WORDS["CHECK"]] = checker() if program.bounds else 0
+        return cls(arena, tiles, control, address(control), bases, extents, scratch, [], (program, *arrays.values()))

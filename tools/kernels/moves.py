@@ -48,6 +48,19 @@ def copy(o, a, n, so, sa, size):
 
 
 @kernel
+def shift(o, a, n):
+    """n bytes moved to a lower address, one after another: they may overlap."""
+    if (n | o | a) & 7 == 0:
+        p, q = ints(o), ints(a)
+        for i in range(n >> 3):
+            p[i] = q[i]
+    else:
+        r, t = octets(o), octets(a)
+        for i in range(n):
+            r[i] = t[i]
+
+
+@kernel
 def accumulate(o, a, n, so, sa, one):
     """o += a, n elements at strides counted in elements."""
     po, pa = floats(o, one), floats(a, one)
@@ -60,31 +73,62 @@ def accumulate(o, a, n, so, sa, one):
 
 
 @kernel
-def gather(o, x, index, before, m, after, length, size):
-    """o[p, j, q] = x[p, index[j], q]; returns the place of the first index outside the axis, or -1."""
+def find_outside(index, count, length):
+    """The place of the first index outside an axis of this length, or -1."""
     k = ints(index)
-    for j in range(m):
+    for j in range(count):
         if k[j] < -length or k[j] >= length:
             return j
-    for p in range(before):
-        for j in range(m):
-            i = k[j] if k[j] >= 0 else k[j] + length
-            copy(o + (p * m + j) * after * size, x + (p * length + i) * after * size, after, 1, 1, size)
     return -1
 
 
 @kernel
-def scatter_add(o, x, index, before, m, after, length, one):
-    """o[p, index[j], q] += x[p, j, q]; returns the place of the first index outside the axis, or -1."""
+def pick(o, x, k, rows, m, length):
+    """o[p, j] = x[p, k[p, j]], one element each."""
+    for p in range(rows):
+        for e in range(p * m, (p + 1) * m):
+            i = k[e] if k[e] >= 0 else k[e] + length
+            o[e] = x[p * length + i]
+
+
+@kernel
+def gather(o, x, index, rows, between, m, after, length, size):
+    """o[p, q, j, r] = x[p, q, index[p, j], r], p one of `rows`, q one of `between`; the indices are checked."""
     k = ints(index)
-    for j in range(m):
-        if k[j] < -length or k[j] >= length:
-            return j
+    if after == 1 and between == 1:
+        if size == 8:
+            pick(ints(o), ints(x), k, rows, m, length)
+        elif size == 4:
+            pick(shorts(o), shorts(x), k, rows, m, length)
+        else:
+            pick(octets(o), octets(x), k, rows, m, length)
+        return
+    before = 0
+    for p in range(rows):
+        for _ in range(between):
+            for j in range(m):
+                i = k[p * m + j] if k[p * m + j] >= 0 else k[p * m + j] + length
+                copy(o + (before * m + j) * after * size, x + (before * length + i) * after * size, after, 1, 1, size)
+            before += 1
+
+
+@kernel
+def scatter_add(o, x, index, rows, between, m, after, length, one):
+    """o[p, q, index[p, j], r] += x[p, q, j, r], p one of `rows`, q one of `between`; the indices are checked."""
+    k = ints(index)
     po, px = floats(o, one), floats(x, one)
-    for p in range(before):
-        for j in range(m):
-            i = k[j] if k[j] >= 0 else k[j] + length
-            to, at = (p * length + i) * after, (p * m + j) * after
-            for q in range(after):
-                po[to + q] += px[at + q]
-    return -1
+    if after == 1 and between == 1:
+        for p in range(rows):
+            for e in range(p * m, (p + 1) * m):
+                i = k[e] if k[e] >= 0 else k[e] + length
+                po[p * length + i] += px[e]
+        return
+    before = 0
+    for p in range(rows):
+        for _ in range(between):
+            for j in range(m):
+                i = k[p * m + j] if k[p * m + j] >= 0 else k[p * m + j] + length
+                to, at = (before * length + i) * after, (before * m + j) * after
+                for r in range(after):
+                    po[to + r] += px[at + r]
+            before += 1

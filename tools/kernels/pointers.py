@@ -1,6 +1,6 @@
 """Addresses, pointers, calls by address."""
 
-F64, I64, VOID = ir.DoubleType(), ir.IntType(64), ir.VoidType()
+F32, F64, I64, VOID = ir.FloatType(), ir.DoubleType(), ir.IntType(64), ir.VoidType()
 
 
 @intrinsic
@@ -119,6 +119,12 @@ def _caller(count):
 def call4(typing, function, a, b, c, d):
     """Call by address with four integer or pointer arguments: the inner loop of a ufunc."""
     return _caller(4)
+
+
+@intrinsic
+def call6(typing, function, a, b, c, d, e, f):
+    """Call by address with six integer arguments: the bounds check of a record."""
+    return _caller(6)
 
 
 @intrinsic

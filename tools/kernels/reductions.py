@@ -21,49 +21,37 @@ def total(p, n, step, one):
 
 
 @kernel
-def sum_floats(o, a, n, so, sa, one):
-    """o += a."""
-    po, pa = floats(o, one), floats(a, one)
-    if so == 0:
-        po[0] += total(pa, n, sa, one)
-    elif so == 1 and sa == 1:
-        for i in range(n):
-            store(po, i, load(po, i) + load(pa, i))
-    else:
-        for i in range(n):
-            po[i * so] += pa[i * sa]
+def row_sums(o, a, rows, n, row_o, row_a, so, sa, first, one):
+    """o += a for each row, into one element (so = 0) or element by element; o = a where nothing comes before."""
+    for r in range(rows):
+        po, pa = pointer_at(floats(o, one), r * row_o), pointer_at(floats(a, one), r * row_a)
+        if so == 0:
+            s = total(pa, n, sa, one)
+            po[0] = s if first else po[0] + s
+        elif so == 1 and sa == 1:
+            for i in range(n):
+                store(po, i, load(po, i) + load(pa, i))
+        else:
+            for i in range(n):
+                po[i * so] += pa[i * sa]
 
 
 @kernel
-def max_floats(o, a, n, so, sa, one):
-    """o = max(o, a); a nan stays."""
-    po, pa = floats(o, one), floats(a, one)
-    if so == 0:
-        m = po[0]
-        for i in range(n):
-            x = pa[i * sa]
-            m = x if x > m or x != x else m
-        po[0] = m
-    else:
-        for i in range(n):
-            x, m = pa[i * sa], po[i * so]
-            po[i * so] = x if x > m or x != x else m
-
-
-@kernel
-def min_floats(o, a, n, so, sa, one):
-    """o = min(o, a); a nan stays."""
-    po, pa = floats(o, one), floats(a, one)
-    if so == 0:
-        m = po[0]
-        for i in range(n):
-            x = pa[i * sa]
-            m = x if x < m or x != x else m
-        po[0] = m
-    else:
-        for i in range(n):
-            x, m = pa[i * sa], po[i * so]
-            po[i * so] = x if x < m or x != x else m
+def row_extremes(o, a, rows, n, row_o, row_a, so, sa, first, largest, one):
+    """o = max(o, a), or min, for each row; a nan stays."""
+    sign = one if largest else -one
+    for r in range(rows):
+        po, pa = pointer_at(floats(o, one), r * row_o), pointer_at(floats(a, one), r * row_a)
+        if so == 0:
+            m = sign * (pa[0] if first else po[0])
+            for i in range(n):
+                x = sign * pa[i * sa]
+                m = x if x > m or x != x else m
+            po[0] = sign * m
+        else:
+            for i in range(n):
+                x, m = sign * pa[i * sa], sign * po[i * so]
+                po[i * so] = sign * x if x > m or x != x else sign * m
 
 
 @kernel

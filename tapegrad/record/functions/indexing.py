@@ -2,24 +2,21 @@
 
 Integers, slices and new axes become one window and one reshape. Index arrays become one `gather`: the axes
 they select from are brought together and merged, and the arrays combined into positions along the merged
-axis. What is known while recording is checked at once; the kernel of `gather` checks what is not.
+axis (`positions`). What is known while recording is checked at once; the kernel of `gather` checks what is not.
 """
 
 from __future__ import annotations
 
 import operator
-from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import reduce
 from math import prod
 from types import MappingProxyType
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tapegrad.errors import DtypeError, ElementIndexError, UnsupportedError, describe
-from tapegrad.ops.elementwise import OUTSIDE
+from tapegrad.errors import DtypeError, ElementIndexError, ShapeError, UnsupportedError, describe
 from tapegrad.ops.row import BOOL, INT
 from tapegrad.record.functions.common import (
     find_variable,
@@ -30,24 +27,11 @@ from tapegrad.record.functions.common import (
     reshaped,
     transposed,
 )
+from tapegrad.record.functions.positions import IndexArray, outside, positions, wrong
 from tapegrad.record.recorder import Recorder, unsupported
 from tapegrad.record.variable import Variable
 
-# Strides that add up to no more can't make an int64 of the sentinel OUTSIDE wrap around.
-_STRIDES: Final = (1 << 62) // -OUTSIDE
 _WANTED: Final = "integers, slices, None, Ellipsis, or arrays of integers or constant booleans"
-
-
-class _Array(NamedTuple):
-    """An index array: a Variable, or a value known while recording (and its Variable, if it has one)."""
-
-    variable: Variable | None
-    value: NDArray[Any] | None
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        found: Any = self.variable if self.value is None else self.value
-        return tuple(found.shape)
 
 
 @dataclass(slots=True)
@@ -63,7 +47,7 @@ class _Plan:
     x: Variable
     windows: list[tuple[int, int, int]] = field(default_factory=list)
     dropped: set[int] = field(default_factory=set)
-    arrays: list[tuple[int, _Array]] = field(default_factory=list)
+    arrays: list[tuple[int, IndexArray]] = field(default_factory=list)
     shape: list[int] = field(default_factory=list)
     flags: list[tuple[int, ...]] = field(default_factory=list)  # what 0-d booleans broadcast the arrays to
     kept: int = 0
@@ -99,12 +83,12 @@ class _Plan:
             self.place = self.before = 0
         self.last = position
 
-    def _select(self, entry: int | _Array) -> None:
+    def _select(self, entry: int | IndexArray) -> None:
         axis = len(self.windows)
         if isinstance(entry, int):
             n = self.x.shape[axis]
             if not -n <= entry < n:
-                raise _outside(self.recorder, entry, axis, n)
+                raise outside(self.recorder, entry, axis, n)
             self.windows.append((entry % n, 1, 1))
             self.dropped.add(axis)
         elif entry.value is not None and entry.value.dtype.kind == "b":
@@ -120,26 +104,17 @@ class _Plan:
         lengths = self.x.shape[axis : axis + mask.ndim]
         if any(m not in {0, n} for m, n in zip(mask.shape, lengths, strict=True)):  # NumPy lets an empty one pass
             wanted = f"one of shape {lengths}, as the axes it selects from"
-            raise _wrong(self.recorder, f"a boolean mask of shape {mask.shape}", wanted)
+            raise wrong(self.recorder, f"a boolean mask of shape {mask.shape}", wanted)
         for n, places in zip(lengths, np.nonzero(mask), strict=True):
-            self.arrays.append((len(self.windows), _Array(None, places)))
+            self.arrays.append((len(self.windows), IndexArray(None, places)))
             self.windows.append((0, 1, n))
 
 
 # --- errors
 
 
-def _wrong(recorder: Recorder, found: str, wanted: str) -> ElementIndexError:
-    return ElementIndexError(describe("indexing", found=found, wanted=wanted, line=recorder.line()))
-
-
-def _outside(recorder: Recorder, index: int, axis: int, n: int) -> ElementIndexError:
-    wanted = f"one from {-n} to {n - 1}, as axis {axis} has length {n}" if n else f"none, as axis {axis} has length 0"
-    return _wrong(recorder, f"index {index}", wanted)
-
-
 def _too_many(recorder: Recorder, shape: tuple[int, ...], used: int) -> ElementIndexError:
-    return _wrong(recorder, f"an index of {used} axes of shape {shape}", f"one of {len(shape)} axes at most")
+    return wrong(recorder, f"an index of {used} axes of shape {shape}", f"one of {len(shape)} axes at most")
 
 
 def _dtype(recorder: Recorder, found: str) -> DtypeError:
@@ -152,11 +127,11 @@ def _dtype(recorder: Recorder, found: str) -> DtypeError:
 def _entry(recorder: Recorder, item: Any) -> Any:
     """One item of an index as None, Ellipsis, a slice, an int or an index array."""
     if item is None or item is Ellipsis or isinstance(item, (slice, int)):
-        return _Array(None, np.asarray(item)) if isinstance(item, bool) else item
+        return IndexArray(None, np.asarray(item)) if isinstance(item, bool) else item
     if isinstance(item, (list, tuple)) and find_variable(item) is not None:
         item = lift(recorder, item)
     if isinstance(item, Variable):
-        return _Array(_integer(recorder, item), None)
+        return IndexArray(_integer(recorder, item), None)
     try:
         return operator.index(item)
     except TypeError:
@@ -164,13 +139,13 @@ def _entry(recorder: Recorder, item: Any) -> Any:
     if value.dtype.kind == "b":
         if value is item and value.ndim:
             recorder.constant(value)  # so that a change of the mask does not go unnoticed
-        return _Array(None, value)
+        return IndexArray(None, value)
     if value.size == 0 and isinstance(item, (list, tuple)):
         value = value.astype(np.int64)
     if value.dtype.kind not in "iu":
         found = f"dtype {value.dtype}" if value.ndim else f"type {type(item).__name__}"
         raise _dtype(recorder, f"an index of {found}")
-    return _Array(recorder.constant(value) if value is item else None, value)
+    return IndexArray(recorder.constant(value) if value is item else None, value)
 
 
 def _integer(recorder: Recorder, v: Variable) -> Variable:
@@ -192,7 +167,7 @@ def _integer(recorder: Recorder, v: Variable) -> Variable:
 def _axes_used(entry: Any) -> int:
     if entry is None or entry is Ellipsis:
         return 0
-    if isinstance(entry, _Array) and entry.value is not None and entry.value.dtype.kind == "b":
+    if isinstance(entry, IndexArray) and entry.value is not None and entry.value.dtype.kind == "b":
         return entry.value.ndim
     return 1
 
@@ -206,7 +181,7 @@ def _take_apart(x: Variable, index: Any) -> _Plan:
         raise _too_many(recorder, x.shape, used)
     ellipses = sum([e is Ellipsis for e in entries])
     if ellipses > 1:
-        raise _wrong(recorder, f"{ellipses} Ellipses", "one Ellipsis (...) at most")
+        raise wrong(recorder, f"{ellipses} Ellipses", "one Ellipsis (...) at most")
     if not ellipses:
         entries.append(Ellipsis)
     plan = _Plan(recorder, x)
@@ -215,68 +190,8 @@ def _take_apart(x: Variable, index: Any) -> _Plan:
     return plan
 
 
-# --- index arrays
-
-
-def _check(recorder: Recorder, index: NDArray[Any], axis: int, n: int) -> None:
-    outside = (index < -n) | (index >= n)
-    if outside.any():
-        raise _outside(recorder, int(index[outside][0]), axis, n)
-
-
-def _positions(plan: _Plan) -> Variable:
-    """One index array, of the shape that all broadcast to, for the merged axes."""
-    recorder = plan.recorder
-    shapes = [array.shape for _, array in plan.arrays] + plan.flags
-    try:
-        shape = np.broadcast_shapes(*shapes)
-    except ValueError:
-        raise _wrong(recorder, f"index arrays of shapes {shapes}", "shapes that broadcast") from None
-    if 0 not in shape:  # else nothing is selected, and NumPy does not look either
-        for axis, array in plan.arrays:
-            if array.value is not None:
-                _check(recorder, array.value, axis, plan.x.shape[axis])
-    if len(plan.arrays) == 1:
-        variable, value = plan.arrays[0][1]
-        found = _fresh(recorder, value) if variable is None else variable
-    else:
-        found = _linear(recorder, [array for _, array in plan.arrays], [plan.x.shape[a] for a, _ in plan.arrays])
-    return found if found.shape == shape else recorder.apply("broadcast_to", shape, found)
-
-
-def _fresh(recorder: Recorder, value: Any) -> Variable:
-    """A constant of an array that nobody else holds: given as a view, so that it is not watched for changes."""
-    return recorder.constant(np.ascontiguousarray(value).data)
-
-
-def _linear(recorder: Recorder, arrays: Sequence[_Array], lengths: Sequence[int]) -> Variable:
-    """Index arrays of several axes as positions along those axes merged."""
-    strides = [prod(lengths[k + 1 :]) for k in range(len(lengths))]
-    known: Any = None
-    wrapped: list[Variable] = []
-    terms: list[Variable] = []
-    for (variable, value), n, stride in zip(arrays, lengths, strides, strict=True):
-        if value is not None:
-            part = np.where(value < 0, value + n, value).astype(np.int64) * stride
-            known = part if known is None else known + part
-            continue
-        wrapped.append(recorder.elementwise("wrap_index", variable, n))
-        terms.append(wrapped[-1] if stride == 1 else recorder.elementwise("multiply", wrapped[-1], stride))
-    if not terms:
-        return _fresh(recorder, known)
-    if known is not None:
-        terms.append(_fresh(recorder, known))
-    total = reduce(lambda a, b: recorder.elementwise("add", a, b), terms)
-    if sum(strides) <= _STRIDES:
-        return total
-    lowest = reduce(lambda a, b: recorder.elementwise("minimum", a, b), wrapped)
-    return recorder.elementwise("where", recorder.elementwise("less", lowest, 0), OUTSIDE, total)
-
-
 def _gather(plan: _Plan, y: Variable) -> tuple[Variable, tuple[int, ...]]:
     """The axes of y that have index arrays, replaced by those arrays' axes; and the arrays' shape."""
-    recorder = plan.recorder
-    index = _positions(plan)
     axes = [a for a in range(y.ndim) if a not in plan.dropped]
     lengths = [y.shape[a] for a in axes]
     chosen = [axes.index(a) for a, _ in plan.arrays]
@@ -285,14 +200,16 @@ def _gather(plan: _Plan, y: Variable) -> tuple[Variable, tuple[int, ...]]:
         order = chosen + [p for p in range(len(axes)) if p not in chosen]
         y = transposed(reshaped(y, tuple(lengths)), tuple(order))
         lengths, first = [lengths[p] for p in order], 0
-    merged = prod(lengths[first : first + count])
-    y = reshaped(y, (*lengths[:first], merged, *lengths[first + count :]))
-    y = recorder.apply("gather", (first,), y, index)
+    last = first + count
+    index, kept, batch, shape = positions(plan.recorder, plan.arrays, lengths[first:last], plan.flags, rows=first == 0)
+    axis = first + kept
+    y = reshaped(y, (*lengths[:axis], prod(lengths[axis:last]), *lengths[last:]))
+    y = plan.recorder.apply("gather", (axis, batch), y, index)
     order = list(range(y.ndim))
-    moved = order[first : first + index.ndim]
-    del order[first : first + index.ndim]
+    moved = order[first : first + len(shape)]
+    del order[first : first + len(shape)]
     order[plan.before : plan.before] = moved
-    return transposed(y, tuple(order)), index.shape
+    return transposed(y, tuple(order)), shape
 
 
 # --- the functions
@@ -332,7 +249,7 @@ def _item(x: Variable, index: tuple[int, ...]) -> Variable:
     for axis, i in enumerate(index):
         n = shape[axis]
         if not -n <= i < n:
-            raise _outside(recorder, i, axis, n)
+            raise outside(recorder, i, axis, n)
         place = place * n + (i + n if i < 0 else i)
     if used != 1:
         x = recorder.apply("reshape", (prod(shape[:used]), *shape[used:]), x)
@@ -368,4 +285,25 @@ def take(a: Any, indices: Any, axis: Any = None, out: Any = None, mode: str = "r
     return getitem(x, (*[slice(None)] * place, index))
 
 
-TABLE: Final = MappingProxyType({operator.getitem: getitem, np.take: take})
+def take_along_axis(arr: Any, indices: Any, axis: Any = -1) -> Variable:
+    """`numpy.take_along_axis`: along an axis the elements at indices that differ from place to place."""
+    recorder = recorder_of(arr, indices)
+    x, index = lift(recorder, arr), lift(recorder, indices)
+    if axis is None:
+        x, axis = reshaped(x, (x.size,)), 0
+    place = normalize_axis(axis, x.ndim, "take_along_axis", recorder)
+    if index.ndim != x.ndim:
+        found, wanted = f"indices of shape {index.shape}", f"as many axes as shape {x.shape} has"
+        raise ShapeError(describe("take_along_axis", found=found, wanted=wanted, line=recorder.line()))
+    if index._kind != INT:
+        raise DtypeError(
+            describe(
+                "take_along_axis", found=f"indices of dtype {index.dtype}", wanted="integers", line=recorder.line()
+            )
+        )
+    known = indices if find_variable(indices) is None else index
+    grid = np.ix_(*(np.arange(n) for n in x.shape))
+    return getitem(x, (*grid[:place], known, *grid[place + 1 :]))
+
+
+TABLE: Final = MappingProxyType({operator.getitem: getitem, np.take: take, np.take_along_axis: take_along_axis})

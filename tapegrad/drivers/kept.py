@@ -1,0 +1,74 @@
+"""What is kept of a run of a function, and how the recording is found that fits a call."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from tapegrad.record.captured import Captured
+from tapegrad.record.surroundings import Surroundings
+from tapegrad.sweep.run import GuardFailure, Runner
+from tapegrad.tape import Tape
+from tapegrad.trees import Structure
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Recording:
+    """One recorded run of a function.
+
+    Attributes:
+        tape: the function as recorded and simplified.
+        full: the tape that runs: with its reverse part, if one was asked for.
+        runner: its program.
+        outcomes: how each guard came out, in order.
+        captured: arrays that the function captured.
+        surroundings: globals and closure variables that it reads.
+        result: structure of what the function returned.
+        lines: the source line of each guard.
+    """
+
+    tape: Tape
+    full: Tape
+    runner: Runner
+    outcomes: tuple[Any, ...]
+    captured: tuple[Captured, ...]
+    surroundings: Surroundings
+    result: Structure | None
+    lines: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class Search:
+    """The recordings that a call has tried, and what is known from them of how its guards come out."""
+
+    tried: list[Recording] = field(default_factory=list)
+    known: tuple[Any, ...] = ()
+
+    def failed(self, recording: Recording, failure: GuardFailure) -> None:
+        """A guard came out otherwise, and those before it as recorded."""
+        self.tried.append(recording)
+        if failure.guard >= len(self.known):
+            self.known = recording.outcomes[: failure.guard]
+
+    def next(self, kept: Sequence[Recording]) -> Recording | None:
+        """The most recently used recording that agrees with all that is known."""
+        return next((r for r in reversed(kept) if self.allows(r) and r.surroundings.hold()), None)
+
+    def allows(self, recording: Recording) -> bool:
+        """May the recording's guards all hold?"""
+        if any(recording is t for t in self.tried):
+            return False
+        return recording.outcomes[: len(self.known)] == self.known and not self._contradicted(recording)
+
+    def _contradicted(self, recording: Recording) -> bool:
+        """Does it go, after the known guards, the way that a tried recording went and that was wrong?"""
+        n = len(self.known)
+        if not self.tried:
+            return False
+        if len(recording.outcomes) <= n:
+            return True
+        return any(
+            t.outcomes[:n] == self.known and len(t.outcomes) > n and t.outcomes[n] == recording.outcomes[n]
+            for t in self.tried
+        )
