@@ -6,7 +6,7 @@ import importlib
 import sys
 from collections.abc import Sequence
 
-COMMANDS = ("finite_differences", "recording", "calls", "compare")
+COMMANDS = ("finite_differences", "recording", "calls", "compare", "derivatives")
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -94,3 +94,11 @@ def test_calls_are_measured(capsys: pytest.CaptureFixture[str]) -> None:
     lines = capsys.readouterr().out.strip().splitlines()
     assert [line.split(" | ")[0].strip("| ") for line in lines[-3:]] == [p.name for p in programs()]
     assert all(line.count("µs") + line.count(" ms") == 4 for line in lines[-3:])
+
+
+def test_derivatives_are_measured(capsys: pytest.CaptureFixture[str]) -> None:
+    """A row for each case, its results compared with JAX's."""
+    pytest.importorskip("jax")
+    assert command(["derivatives", "--quick"]) == 0
+    lines = capsys.readouterr().out.strip().splitlines()
+    assert [line.split(" ")[1] for line in lines[-5:]] == ["sparse", "Hessian", "dense", "dense", "gradient"]

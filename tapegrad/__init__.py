@@ -12,8 +12,15 @@ sweep over it as often as wanted.
 (1.0, array([-1., -1.]))
 """
 
+from tapegrad.custom.elementwise import elementwise
+from tapegrad.custom.primitive import primitive
 from tapegrad.drivers.check import check_grad
-from tapegrad.drivers.gradient import grad, value_and_grad, vjp
+from tapegrad.drivers.compressed import sparse_hessian, sparse_jacobian
+from tapegrad.drivers.gradient import grad, value_and_grad
+from tapegrad.drivers.jacobian import hessian, jacobian
+from tapegrad.drivers.points import batch
+from tapegrad.drivers.pullback import vjp
+from tapegrad.drivers.pushforward import hvp, jvp
 from tapegrad.drivers.recording import RecordedFunction, record
 from tapegrad.drivers.stop import stop_gradient
 from tapegrad.info import Info, info
@@ -26,12 +33,21 @@ __all__ = [
     "RecordedFunction",
     "Tape",
     "__version__",
+    "batch",
     "check_grad",
+    "elementwise",
     "grad",
+    "hessian",
+    "hvp",
     "info",
+    "jacobian",
+    "jvp",
     "num_threads",
+    "primitive",
     "record",
     "set_num_threads",
+    "sparse_hessian",
+    "sparse_jacobian",
     "stop_gradient",
     "value_and_grad",
     "vjp",

@@ -6,6 +6,10 @@ the user's code: `describe` puts them together, so that all of them read alike.
 
 from __future__ import annotations
 
+from typing import Any
+
+from numpy.linalg import LinAlgError
+
 
 class TapegradError(Exception):
     """Base class of every error that tapegrad raises on purpose."""
@@ -19,6 +23,10 @@ class DtypeError(TapegradError, TypeError):
     """A dtype that cannot be differentiated or recorded: integer or complex parameters, object arrays."""
 
 
+class ComplexError(DtypeError):
+    """Complex numbers where only real ones can be recorded."""
+
+
 class UnsupportedError(TapegradError, TypeError):
     """A function, or a way to call one, for which tapegrad has no rule."""
 
@@ -30,6 +38,8 @@ class ConversionError(TapegradError, TypeError):
 class LeakedVariableError(TapegradError, RuntimeError):
     """A Variable used outside the recording it belongs to."""
 
+    recorders: tuple[Any, ...] = ()  # the two recordings that met: one may be within the other
+
 
 class CapturedArrayError(TapegradError, RuntimeError):
     """An array that a recorded function captured has been changed in place since."""
@@ -37,6 +47,14 @@ class CapturedArrayError(TapegradError, RuntimeError):
 
 class ElementIndexError(TapegradError, IndexError):
     """An index outside the axis it selects from."""
+
+
+class LinearAlgebraError(TapegradError, LinAlgError):
+    """A matrix that cannot be inverted or decomposed: singular, not positive definite, not converging."""
+
+
+class NonFiniteError(TapegradError, FloatingPointError):
+    """A nan or an infinity in a result, with `debug=True`: the instruction and the line that made it."""
 
 
 class GradientCheckError(TapegradError, AssertionError):

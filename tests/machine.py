@@ -60,7 +60,7 @@ def execute(records: Sequence[Record], places: Sequence[Sequence[int]], memory: 
         "BASES": np.array([address(m) for m in memory]),
         "SCRATCH": np.zeros(256, np.int64),
         "BLAS": blas_table(floating),
-        "LOOPS": loop_table(frozenset(range(len(LOOPS))), floating),
+        "LOOPS": loop_table(frozenset(range(len(LOOPS))), (), floating),
     }
     control = np.zeros(len(CONTROL), np.int64)
     for name, array in arrays.items():

@@ -187,7 +187,10 @@ def window(w: Writer) -> None:
             y = w.value(lambda t: t.shape == inner)
             if y is None:
                 y = w.step("slice", x, attribute=windows_of(w, shape, inner))
-            w.step("slice_add", x, y, attribute=place, bound=w.bounds[x] + w.bounds[y])
+            if w.chance(2):
+                w.step("slice_set", x, y, attribute=place, bound=max(w.bounds[x], w.bounds[y]))
+            else:
+                w.step("slice_add", x, y, attribute=place, bound=w.bounds[x] + w.bounds[y])
 
 
 def item(w: Writer) -> None:
@@ -199,6 +202,8 @@ def item(w: Writer) -> None:
     y = w.value(lambda t: t.shape == shape[1:])
     if y is None or w.chance(2):
         w.step("item", x, attribute=place)
+    elif w.chance(2):
+        w.step("item_set", x, y, attribute=place, bound=max(w.bounds[x], w.bounds[y]))
     else:
         w.step("item_add", x, y, attribute=place, bound=w.bounds[x] + w.bounds[y])
 
@@ -259,6 +264,8 @@ def scatter(w: Writer) -> None:
     acc = w.value(lambda t: t.shape == wanted)
     if acc is None or w.chance(2):
         w.step("scatter", x, place, attribute=(axis, length, batch), bound=bound)
+    elif w.chance(2):
+        w.step("scatter_set", acc, x, place, attribute=(axis, batch, 0), bound=max(w.bounds[x], w.bounds[acc]))
     else:
         w.step("scatter_add", acc, x, place, attribute=(axis, batch), bound=bound + w.bounds[acc])
 

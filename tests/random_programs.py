@@ -24,7 +24,7 @@ SHAPES: Final = ((), (), (1,), (3,), (4,), (2, 3), (3, 2), (3, 3), (1, 3), (3, 1
 # Exactly the same numbers by any code, if the operands are. (A product is not: it may be fused with a sum.)
 EXACT: Final = frozenset(
     {"add", "subtract", "negative", "absolute", "maximum", "minimum", "where", "max", "min", "reshape", "transpose",
-     "broadcast_to", "slice", "pad", "slice_add", "item", "concatenate", "gather",
+     "broadcast_to", "slice", "pad", "slice_add", "slice_set", "item", "item_set", "concatenate", "gather",
      "stop_gradient", "to_float"}
 )  # fmt: skip
 

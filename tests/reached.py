@@ -30,7 +30,7 @@ def axes(words: Any, j: int) -> list[Axis]:
         lengths = ((down, along), (down, across), (across, along))[j]
         steps = ((ldc, 1), first, second)[j]
         return [*found, *((n, step, word) for (n, word), step in zip(lengths, steps, strict=True))]
-    if op in (WORDS["GATHER"], WORDS["SCATTER_ADD"]):
+    if op in (WORDS["GATHER"], WORDS["SCATTER_ADD"], WORDS["SCATTER_SET"]):
         groups, per, after, length, between = own[:5]
         if j == 2:
             return [(groups, per, W0), (per, 1, W0 + 1)]

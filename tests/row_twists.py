@@ -29,15 +29,19 @@ def strided(w: RowWriter) -> None:
 
 
 def one_row(w: RowWriter) -> None:
-    """A single row, or one that is added to."""
+    """A single row, or one that is added to or replaced."""
     x = w.row_value()
     shape = w.shape(x)
     at = (w.choose.integer(0, shape[0] - 1),)
     y = w.value(lambda t: t.shape == shape[1:])
-    if y is None or w.chance(2):
-        w.step("item", x, attribute=at)
-    else:
-        w.step("item_add", x, y, attribute=at, bound=w.bounds[x] + w.bounds[y])
+    y = w.step("item", x, attribute=(w.choose.integer(0, shape[0] - 1),)) if y is None else y
+    match w.pick(["item", "add", "set"]):
+        case "item":
+            w.step("item", x, attribute=at)
+        case "add":
+            w.step("item_add", x, y, attribute=at, bound=w.bounds[x] + w.bounds[y])
+        case _:
+            w.step("item_set", x, y, attribute=at, bound=max(w.bounds[x], w.bounds[y]))
 
 
 def mixed(w: RowWriter) -> None:

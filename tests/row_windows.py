@@ -50,7 +50,10 @@ def scatter(w: RowWriter) -> None:
         return
     acc = w.fixed_value(lambda t: t.shape == shape)
     acc = w.parameter(shape) if acc is None else acc
-    w.step("scatter_add", acc, x, index, attribute=(0, 0), bound=bound + w.bounds[acc])
+    if w.chance(3):
+        w.step("scatter_set", acc, x, index, attribute=(0, 0, 0), bound=max(w.bounds[x], w.bounds[acc]))
+    else:
+        w.step("scatter_add", acc, x, index, attribute=(0, 0), bound=bound + w.bounds[acc])
 
 
 def labels(w: RowWriter) -> None:
@@ -132,7 +135,10 @@ def window_add(w: RowWriter) -> None:
         y = w.cut(y, w.choose.integer(0, 1), length - 1)
     count = w.shape(y)[0]
     place = ((w.choose.integer(0, length - count), 1, count), *((0, 1, n) for n in inner))
-    w.step("slice_add", x, y, attribute=place, bound=w.bounds[x] + w.bounds[y])
+    if w.chance(2):
+        w.step("slice_set", x, y, attribute=place, bound=max(w.bounds[x], w.bounds[y]))
+    else:
+        w.step("slice_add", x, y, attribute=place, bound=w.bounds[x] + w.bounds[y])
 
 
 def joined(w: RowWriter) -> None:
@@ -184,4 +190,5 @@ def inner_window(w: RowWriter) -> None:
             y = w.step(
                 "slice", x, attribute=(whole, *((n - c, 1, c) for (_, _, c), n in zip(found, inner, strict=True)))
             )
-            w.step("slice_add", x, y, attribute=(whole, *found), bound=w.bounds[x] + w.bounds[y])
+            name, bound = w.pick([("slice_add", w.bounds[x] + w.bounds[y]), ("slice_set", w.bounds[x])])
+            w.step(name, x, y, attribute=(whole, *found), bound=bound)

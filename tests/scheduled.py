@@ -46,7 +46,7 @@ def row_case(name: str, n: int) -> tuple[Tape, list[Any]]:
     """The tape of value and gradient of a loss with n rows, and its inputs."""
     loss = CASES[name]
     bound = bind(loss.make(np.random.default_rng(0), n), (0,))
-    tape, *_ = trace(partial(loss.f, tapegrad.numpy), bound, scalar=True)
+    tape = trace(partial(loss.f, tapegrad.numpy), bound, scalar=True).tape
     return optimize(adjoint(optimize(tape)), drop_stops=True), list(bound.inputs)
 
 

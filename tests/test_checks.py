@@ -86,8 +86,8 @@ def test_poison_fills_every_dead_buffer(seed: int, height: int, monkeypatch: pyt
 
 # --- bounds
 
-ROWS = [op for op in OPS if not op.leaf and not op.effect]
-READS_A_PART = frozenset({"slice", "item", "pad", "slice_add", "item_add", "concatenate"})
+ROWS = [op for op in OPS if not op.leaf and not op.effect and not op.eager]
+READS_A_PART = frozenset({"slice", "item", "pad", "slice_add", "slice_set", "item_add", "item_set", "concatenate"})
 
 
 def sizes_of(program: Program, inputs: list[Any]) -> list[int]:
@@ -253,6 +253,7 @@ SELECTIONS: dict[str, Callable[..., Variable]] = {
     "gather": lambda r, x, index: r.apply("gather", (0, 0), x, index),
     "scatter": lambda r, x, index: r.apply("scatter", (0, 3, 0), x, index),
     "scatter_add": lambda r, x, index: r.apply("scatter_add", (0, 0), x, x, index),
+    "scatter_set": lambda r, x, index: r.apply("scatter_set", (0, 0, 0), x, x, index),
 }
 
 

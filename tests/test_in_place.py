@@ -77,6 +77,43 @@ IN_PLACE: dict[str, tuple[Callable[..., Sequence[Variable]], Callable[..., Seque
         lambda r, a, b: [r.apply("item_add", (0,), x := fresh(r, a), r.apply("item", (1,), x))],
         lambda a, b: [np.stack([a[0] + a[1], a[1]])],
     ),
+    "x into a window of x": (
+        lambda r, a, b: [r.apply("slice_set", ((1, -1, 2), (0, 1, 2)), x := fresh(r, a), x)],
+        lambda a, b: [a[::-1]],
+    ),
+    "item of x in place of another": (
+        lambda r, a, b: [r.apply("item_set", (0,), x := fresh(r, a), r.apply("item", (1,), x))],
+        lambda a, b: [a[[1, 1]]],
+    ),
+    "x in place of its rows": (
+        lambda r, a, b: [r.apply("scatter_set", (0, 0, 0), x := fresh(r, a), x, r.constant(np.array([1, 1])))],
+        lambda a, b: [np.stack([a[0], a[1]])],
+    ),
+    "a window of x, kept while x is overwritten": (
+        lambda r, a, b: [
+            (y := r.apply("item", (0,), x := fresh(r, a)), r.apply("item_set", (0,), x, r.apply("item", (0,), b)))[1],
+            y + 1.0,
+        ],
+        lambda a, b: [np.stack([b[0], a[1]]), a[0] + 1],
+    ),
+    "both halves of x, kept while x is overwritten": (
+        lambda r, a, b: [
+            (
+                y := r.apply("item", (0,), x := fresh(r, a)),
+                z := r.apply("item", (1,), x),
+                r.apply("slice_set", ((0, 1, 2), (1, 1, 1)), x, r.apply("slice", ((0, 1, 2), (0, 1, 1)), b)),
+            )[2],
+            y + z,
+        ],
+        lambda a, b: [np.stack([a[:, 0], b[:, 0]], 1), a[0] + a[1]],
+    ),
+    "a window of x, cut out after x is overwritten": (
+        lambda r, a, b: [
+            r.apply("item_set", (0,), x := fresh(r, a), r.apply("item", (0,), b)),
+            r.apply("item", (0,), x) + 1.0,
+        ],
+        lambda a, b: [np.stack([b[0], a[1]]), a[0] + 1],
+    ),
     "into what is needed later": (
         lambda r, a, b: [r.apply("matmul_add", (0, 0), x := fresh(r, a), a, b), x * 2.0],
         lambda a, b: [a + a @ b, 2 * a],

@@ -36,6 +36,7 @@ from tests.helpers import (
 ELEMENTWISE = [op for op in OPS if op.elementwise and not op.effect]
 SMOOTH = [op for op in ELEMENTWISE if op.differentiable]
 UNARY = [op for op in SMOOTH if op.kinds == FLOAT]
+PLAIN = [op for op in UNARY if not op.loop.startswith("scipy.special.")]
 both_dtypes = pytest.mark.parametrize("dtype", [F64, F32], ids=["f8", "f4"])
 
 
@@ -69,6 +70,12 @@ def edge_operands(op: Op, dtype: Any) -> list[Any]:
     found = [column[places[:, k]] for k, column in enumerate(columns)]
     if op.name == "wrap_index":  # lengths are small
         return [v[np.abs(found[1]) <= 2**31] for v in found]
+    if op.operands[0] == "v":  # orders; huge ones take SciPy's Bessel functions seconds
+        return [v[np.abs(found[0]) <= 200] for v in found]
+    if op.name in {"beta", "betaln", "binom", "poch"}:  # SciPy's zeta of -2**31 + 0.3 takes 2**31 steps
+        return [v[(np.abs(found[0]) != 2**31) & (np.abs(found[1]) != 2**31)] for v in found]
+    if op.name == "expn":  # orders are whole
+        return [v[np.isin(found[0], (0.0, 1.0, 2.0, 3.0, 87.0))] for v in found]
     return found
 
 
@@ -309,12 +316,12 @@ def check_nothing(tape: Any, inputs: list[Any], active: list[int]) -> None:
 
 @pytest.mark.parametrize("outer", UNARY, ids=lambda op: op.key)
 def test_nor_do_the_operations_before_it(outer: Op) -> None:
-    """Every row before every other: two partials in a row that may be inf or nan, and one more before them."""
+    """Every row after each of NumPy's: two partials in a row that may be inf or nan, and one more before them."""
     x = special_floats(F64)
 
     def build(r: Recorder, v: Variable) -> list[Variable]:
         results = []
-        for inner in UNARY:
+        for inner in PLAIN:
             bad = r.elementwise(outer.name, r.elementwise(inner.name, r.elementwise("multiply", v, v)))
             results.append(r.elementwise("where", r.elementwise("less", v, r.constant(np.nan)), bad, 1.0))
         return total(r, results)

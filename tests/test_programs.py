@@ -170,7 +170,7 @@ def test_programs_are_various() -> None:
     """Every structural row and most elementwise rows occur, both dtypes, scalar and array results."""
     drawn = [write(RandomChooser(np.random.default_rng(seed))) for seed in BY_DIFFERENCES]
     names = {step.name for program in drawn for step in program.steps}
-    assert names >= {op.name for op in OPS if not op.elementwise and not op.leaf}
+    assert names >= {op.name for op in OPS if not (op.pointwise or op.leaf or op.eager)}
     assert names >= {"where", "maximum", "minimum", "logaddexp", "less", "logical_not", "to_float"}
     assert len(names) > 45
     assert {program.dtype.char for program in drawn} == {"d", "f"}
@@ -182,10 +182,15 @@ def test_programs_are_various() -> None:
 @pytest.mark.parametrize("reference", ["jax", "differences"])
 def test_a_wrong_gradient_is_seen(reference: str) -> None:
     """The comparison can fail: one entry is off by a thousandth of the largest."""
-    program = write(RandomChooser(np.random.default_rng(0)))
-    assert program.scalar
-    assert program.dtype == np.float64
-    wanted = REFERENCES[reference](program)(program.draw(0), [np.ones(())])
+    programs = (write(RandomChooser(np.random.default_rng(seed))) for seed in range(100))
+    for program in programs:
+        if program.scalar and program.dtype == np.float64:
+            try:
+                wanted = REFERENCES[reference](program)(program.draw(0), [np.ones(())])
+            except NearKinkError:
+                continue
+            if np.abs(np.concatenate([np.ravel(g) for g in wanted.gradients])).max(initial=0) > 0.1:
+                break
     found = [v.copy() for v in wanted.values + wanted.gradients]
     compare(program, found, wanted, DIFFERENCE_TOLERANCE)
     largest = max(found[1:], key=lambda g: np.abs(g).max(initial=0))

@@ -36,7 +36,7 @@ WAYS: Final = [
 def recorded(name: str, arguments: tuple[Any, ...]) -> tuple[Tape, Arguments]:
     """The tape of a case's value and gradient."""
     bound = bind(arguments, (0,))
-    tape, *_ = trace(partial(CASES[name].f, tapegrad.numpy), bound, scalar=True)
+    tape = trace(partial(CASES[name].f, tapegrad.numpy), bound, scalar=True).tape
     return optimize(adjoint(optimize(tape)), drop_stops=True), bound
 
 
@@ -134,7 +134,7 @@ def test_other_rows_leave_nothing_behind(name: str) -> None:
 def recorded_values(f: Callable[..., Any], *arguments: Any) -> tuple[Tape, list[Any]]:
     """The tape of a function's results, and its inputs."""
     bound = bind(arguments, (0,))
-    tape, *_ = trace(f, bound, scalar=False)
+    tape = trace(f, bound, scalar=False).tape
     return optimize(tape), bound.inputs
 
 

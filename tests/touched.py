@@ -13,7 +13,7 @@ from typing import Any, Final
 import numpy as np
 
 from tapegrad.ops.table import OPS
-from tapegrad.schedule.code import SCALARS, SHIFT, TILED, Emission
+from tapegrad.schedule.code import CALLED, SCALARS, SHIFT, TILED, Emission
 from tapegrad.schedule.layout import CELL, LEAF, ROW, VIEW
 from tapegrad.schedule.modes import ALIGNED, PER_ROW, REDUCTION, Mode, mode
 from tapegrad.schedule.plan import Loop
@@ -141,6 +141,9 @@ class Touched:
                 for place in range(first, last):
                     self.scalar(place)
                 continue
+            if kind == CALLED:
+                self.call(number)
+                continue
             self.loop = self.emission.loops[number] if kind == TILED else None
             self.all_rows_have_tiles(first, last, rows)
             for tile in range(0, rows, height) if self.loop else [0]:
@@ -201,6 +204,15 @@ class Touched:
         start = o * (unit or self.itemsize(i))
         assert start >= len(self.program.image), f"instruction {i} writes over a constant"
         self.slot[0][start : start + self.itemsize(i)] = i
+
+    def call(self, i: int) -> None:
+        """What the sweep stops for: it reads its operands where they are, whole, and writes all of its result."""
+        p = self.emission.placement
+        self.advance(i, WHOLE)
+        for s in self.program.tape.read(i):
+            self.expect(i, [s], int(p.base[s]), int(p.offset[s]) + np.arange(self.nbytes(s)), None)
+        assert p.offset[i] >= len(self.program.image) or p.base[i] != ARENA, f"instruction {i} writes over a constant"
+        self.mark(i)
 
     def run(self, i: int, record: Any, tile: Tile) -> None:
         """One record, of a loop for one tile."""

@@ -1,1 +1,1 @@
-"""Tape -> Tape: the reverse part, the tangent part; both by copying templates made by the rules in `ops`."""
+"""Tape -> Tape: the reverse part, the tangent part, many points at once; rules in `ops` say of what they are made."""

@@ -15,6 +15,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from tapegrad.errors import UnsupportedError
 from tapegrad.jit import compiled
 from tapegrad.ops.builder import Builder, Step
 from tapegrad.ops.row import Attribute
@@ -63,6 +64,7 @@ def _expand(
     signature: Any,
     active: Any,
     masked: Any,
+    last_first: Any,
     derivative: Any,
     state: Any,
     sites: Any,
@@ -72,12 +74,15 @@ def _expand(
     steps: Any,
     refs: Any,
 ) -> int:
-    """Append the derivative's instructions; `derivative[s]` is the slot of slot s's adjoint (or tangent)."""
+    """Append the derivative's instructions; `derivative[s]` is the slot of slot s's adjoint (or tangent).
+
+    `last_first`: opcodes whose operands are gone through from the last to the first.
+    """
     while 0 <= state[_I] < n:
         i = state[_I]
         a, b = starts[i], starts[i + 1]
         while state[_K] < b - a and active[i]:
-            k = state[_K]
+            k = b - a - 1 - state[_K] if last_first[opcodes[i]] else state[_K]
             operand = operands[a + k]
             source, target = (i, operand) if reverse else (operand, i)
             seed = derivative[source]
@@ -289,6 +294,7 @@ class Expansion:
         masked = np.zeros(len(tape), np.bool_)
         if self.reverse:
             _maskedness(tape.opcodes, tape.starts, tape.operands, active, flags("selects"), masked)
+        last_first = flags("overwrites") & self.reverse
         template_arrays = self.templates.arrays()
         while True:
             a = self.arrays
@@ -299,6 +305,7 @@ class Expansion:
                 signature,
                 active,
                 masked,
+                last_first,
                 self.derivative,
                 self.state,
                 *template_arrays,
@@ -321,6 +328,8 @@ class Expansion:
         """Run the rule for the site at which the loop stopped."""
         i, k = int(self.state[_I]), int(self.state[_K])
         operands = self.tape.read(i)
+        if self.reverse and OPS[self.tape.opcodes[i]].overwrites:
+            k = len(operands) - 1 - k
         source, target = (i, operands[k]) if self.reverse else (operands[k], i)
         kinds = self.arrays["types"]
         seed_type = int(kinds[self.derivative[source]])
@@ -334,8 +343,13 @@ class Expansion:
             seed_type=self.types.items[seed_type],
             sum_type=self.types.items[total_type] if total >= 0 else None,
             masked=bool(masked[i]),
+            line=self.tape.line(i),
         )
-        result = self.rule(builder, k)
+        try:
+            result = self.rule(builder, k)
+        except UnsupportedError as error:
+            place = f" (at {self.tape.line(i)})"
+            raise UnsupportedError(str(error) if str(error).endswith(place) else f"{error}{place}") from None
         steps = [
             (
                 step.opcode,
@@ -352,7 +366,13 @@ class Expansion:
         """What stands for a step's attribute in a template."""
         if OPS[step.opcode].immediate:
             return IMMEDIATE
-        return self.number(step.number) if step.opcode == CONSTANT else self.attributes(step.attribute)
+        if step.opcode != CONSTANT:
+            return self.attributes(step.attribute)
+        if step.array is None:
+            return self.number(step.number)
+        floating = step.array.dtype.kind == "f"
+        self.constants.append(np.array(step.array, self.tape.dtype if floating else None, order="C"))
+        return len(self.constants) - 1
 
     def finish(self, dependents: list[int], reverse: int) -> Tape:
         """The grown tape."""

@@ -32,13 +32,16 @@ class Converted:
     type: Any
     dtype: np.dtype[Any] | None
     shape: tuple[int, ...]
+    ordered: bool
     wanted: np.dtype[Any]
 
     def of(self, leaf: Any) -> Any:
-        """The leaf as an input; None if it is of another type, dtype or shape."""
+        """The leaf as an input; None if it is of another type, dtype, shape or order in memory."""
         if type(leaf) is not self.type:
             return None
         if self.dtype is not None and (leaf.dtype != self.dtype or leaf.shape != self.shape):
+            return None
+        if self.dtype is not None and leaf.flags.c_contiguous != self.ordered:
             return None
         return prepare(np.asarray(leaf), self.wanted)
 
@@ -112,7 +115,7 @@ class Form:
 def _row(leaf: Any, array: Any, entry: Any, base: int) -> Row | None:
     """How a leaf is checked that is an input where it lies; None for others."""
     if type(leaf) is np.ndarray:
-        shape, code, _ = entry
+        shape, code, *_ = entry
         if leaf is array and leaf.dtype.char == code and leaf.dtype.isnative:
             return Row(CHECK, base, np.ndarray, leaf.dtype, shape)
         return None
@@ -121,12 +124,12 @@ def _row(leaf: Any, array: Any, entry: Any, base: int) -> Row | None:
 
 
 def _converted(leaf: Any, place: int, entry: Any, wanted: np.dtype[Any]) -> Converted | None:
-    shape, code, _ = entry
+    shape, code, *_ = entry
     if type(leaf) in _SCALARS:
-        return Converted(place, type(leaf), None, (), wanted)
+        return Converted(place, type(leaf), None, (), True, wanted)
     if type(leaf) is not np.ndarray or leaf.dtype.char != code:
         return None
-    return Converted(place, np.ndarray, leaf.dtype, shape, wanted)
+    return Converted(place, np.ndarray, leaf.dtype, shape, leaf.flags.c_contiguous, wanted)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -137,6 +140,7 @@ class Path:
         plan: how leaves become inputs, and which results are arrays.
         restored: gradients of a dtype other than the tape's, and (None) those that are Python floats.
         trees: for each argument that is differentiated by, its structure and the place of its first gradient.
+        first_aux: the place of the first result beside value and gradients.
     """
 
     form: Form
@@ -144,6 +148,7 @@ class Path:
     plan: Filling
     restored: tuple[tuple[int, np.dtype[Any] | None], ...] = ()
     trees: tuple[tuple[Structure | None, int], ...] = ()
+    first_aux: int = 1
 
     @classmethod
     def of_value(cls, arguments: Arguments, recording: Recording) -> Path | None:
@@ -159,7 +164,10 @@ class Path:
         form, originals = Form.of(arguments), list(enumerate(arguments.originals, 1))
         if form is None:
             return None
-        plan = recording.runner.plan(form.rows, [k for k, x in originals if type(x) is np.ndarray])
+        outputs, first = recording.runner.program.outputs, 1 + len(originals)
+        arrays = [k for k, x in originals if type(x) is np.ndarray]
+        arrays += [k for k, t in enumerate(outputs) if k >= first and t.shape]
+        plan = recording.runner.plan(form.rows, arrays)
         dtype, restored = arguments.signature.dtype, []
         for k, x in originals:
             if type(x) is float:
@@ -172,11 +180,16 @@ class Path:
             structure = form.signature.structures[k]
             trees[k] = structure, start
             start += 1 if structure is None else structure.size
-        return cls(form, recording, plan, tuple(restored), tuple(trees[k] for k in places))
+        return cls(form, recording, plan, tuple(restored), tuple(trees[k] for k in places), first)
 
     def value(self, outputs: list[Any]) -> Any:
         """What the function returns."""
         return rebuild(self.recording.result, iter(outputs))
+
+    def aux(self, outputs: list[Any]) -> Any:
+        """What the function returns beside the value."""
+        aux = self.recording.aux
+        return None if aux is None else aux.restore(outputs[self.first_aux :])
 
     def gradients(self, outputs: list[Any]) -> tuple[Any, ...]:
         """One gradient for each argument that is differentiated by, in its structure, dtypes and types."""

@@ -69,7 +69,7 @@ class Static:
 class Signature:
     """What a recording depends on besides the values of its inputs; equal signatures share recordings.
 
-    `leaves` holds (shape, dtype code, differentiated) for inputs and `Static` for the rest.
+    `leaves` holds (shape, dtype code, differentiated, in C order) for inputs and `Static` for the rest.
     """
 
     structures: tuple[Structure | None, ...]
@@ -97,10 +97,15 @@ class Arguments:
         """The static leaves."""
         return [x.value for x in self.signature.leaves if isinstance(x, Static)]
 
-    def fill(self, make: Callable[[Any, bool], Any]) -> tuple[Any, ...]:
-        """The arguments with each input replaced by `make(array, differentiated)`."""
+    def labels(self) -> list[str]:
+        """A readable name for each input: "args[0]['w']"."""
+        found = [n for k, s in enumerate(self.signature.structures) for n in names(s, f"args[{k}]")]
+        return [n for n, leaf in zip(found, self.signature.leaves, strict=True) if not isinstance(leaf, Static)]
+
+    def fill(self, make: Callable[[Any, bool, bool], Any]) -> tuple[Any, ...]:
+        """The arguments with each input replaced by `make(array, differentiated, in C order)`."""
         inputs = iter(self.inputs)
-        leaves = [x.value if isinstance(x, Static) else make(next(inputs), x[2]) for x in self.signature.leaves]
+        leaves = [x.value if isinstance(x, Static) else make(next(inputs), *x[2:]) for x in self.signature.leaves]
         filled, start = [], 0
         for structure in self.signature.structures:
             size = 1 if structure is None else structure.size
@@ -174,7 +179,7 @@ def bind(args: Sequence[Any], differentiated: Sequence[int]) -> Arguments:
                 if array.dtype.kind not in "fiub" or array.dtype.itemsize > _LARGEST:
                     kind_of(array.dtype, names(structure, f"args[{k}]")[place], user_line())
                 raw.append((array, type(leaf) is float))
-                leaves.append((array.shape, array.dtype.char, wanted))
+                leaves.append((array.shape, array.dtype.char, wanted, array.flags.c_contiguous))
             else:
                 leaves.append(Static(leaf))
     dtype = _floating(raw)

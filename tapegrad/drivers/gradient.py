@@ -1,21 +1,29 @@
-"""Derivatives of functions: `value_and_grad`, `grad`, `vjp`."""
+"""Gradients of functions: `value_and_grad` and `grad`."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import update_wrapper
 from typing import Any
 
 import numpy as np
 
+from tapegrad.derivative.adjoint import adjoint
 from tapegrad.drivers.again import Path
-from tapegrad.drivers.arguments import Argnums, Arguments, bind, positions, user_line
-from tapegrad.drivers.kept import Recording
-from tapegrad.drivers.recorded import GRADIENT, PULLBACK, Recorded
-from tapegrad.errors import DtypeError, ShapeError, describe
+from tapegrad.drivers.arguments import Argnums, Arguments, bind, positions
+from tapegrad.drivers.faults import require_finite
+from tapegrad.drivers.inner import enter, outer_recorder, recorder_in, require_scalar
+from tapegrad.drivers.kept import Recording, Search
+from tapegrad.drivers.recorded import GRADIENT, Recorded
+from tapegrad.errors import LeakedVariableError
+from tapegrad.record.recorder import Recorder
+from tapegrad.record.variable import Variable
 from tapegrad.trees import flatten, unflatten
 
 
-def value_and_grad(f: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., tuple[Any, Any]]:
+def value_and_grad(
+    f: Callable[..., Any], argnums: Argnums = 0, *, has_aux: bool = False, debug: bool = False
+) -> Callable[..., tuple[Any, Any]]:
     """A function that returns f's value and its gradient.
 
     Args:
@@ -24,15 +32,22 @@ def value_and_grad(f: Callable[..., Any], argnums: Argnums = 0) -> Callable[...,
         argnums: which positional arguments to differentiate by: their place, or a sequence of places.
             Each may be a nested container (dict, list, tuple, namedtuple, dataclass) of float64 or float32
             arrays and floats. The other arguments are data: arrays and floats may change freely.
+        has_aux: whether f returns a pair (value, aux), of which only the value is differentiated; aux is any
+            container.
+        debug: whether a value or a gradient that is not finite raises an error that names the instruction and the
+            source line that made the first nan or infinity, in the forward or in the reverse sweep. (Within a
+            recorded function there are no values to look at: give `debug` to the outermost call.)
 
     Returns:
-        A function of the same arguments that returns (value, gradient). The gradient has the structure,
-        shapes and dtypes of the argument; for a sequence of argnums it is a tuple.
+        A function of the same arguments, keyword arguments among them, that returns (value, gradient), or
+        ((value, aux), gradient). The gradient has the structure, shapes and dtypes of the argument; for a
+        sequence of argnums it is a tuple. Within a recorded function it records: derivatives of derivatives.
 
     Raises:
         ShapeError: the result is not a scalar, or shapes do not fit.
         DtypeError: a parameter is not float64 or float32.
         UnsupportedError: a function for which there is no rule.
+        NonFiniteError: with `debug`, a nan or an infinity.
 
     Source: Griewank & Walther, Evaluating Derivatives (2nd ed., 2008), chapter 3.
 
@@ -41,105 +56,133 @@ def value_and_grad(f: Callable[..., Any], argnums: Argnums = 0) -> Callable[...,
     >>> value, gradient = f(np.array([1.0, 2.0, 3.0]))
     >>> float(value), gradient
     (14.0, array([2., 4., 6.]))
+    >>> tg.grad(tg.grad(lambda x: x**3))(2.0)
+    12.0
     """
-    recorded = Recorded(f, GRADIENT)
-    single = isinstance(argnums, (int, np.integer))
-    wanted = argnums if isinstance(argnums, (int, np.integer)) else tuple(argnums)
+    plain = _Gradient(f, argnums, has_aux=has_aux, debug=debug)
+    named: list[_Gradient] = []  # made at the first call with keyword arguments
 
-    def gradient_of(*args: Any) -> tuple[Any, Any]:
-        path, outputs = recorded.again(args)
-        if path is not None:
-            gradients = path.gradients(outputs)
-            return outputs[0], gradients[0] if single else gradients
-        places = positions(wanted, len(args))
-        arguments = bind(args, places)
-        results, recording = recorded.run(arguments, search=outputs)
-        recorded.remember(Path.of_gradient(arguments, recording, places))
-        gradients = _restore(arguments, places, results[1:])
-        return results[0][()], gradients[0] if single else gradients
+    def gradient_of(*args: Any, **keywords: Any) -> tuple[Any, Any]:
+        if not keywords:
+            return plain(args)
+        if not named:
+            named.append(_Gradient(f, argnums, has_aux=has_aux, debug=debug, named=True))
+        return named[0]((*args, keywords))
 
-    gradient_of.__name__ = f"value_and_grad_of_{getattr(f, '__name__', 'function')}"
-    gradient_of.__doc__ = f"Value and gradient of {getattr(f, '__name__', 'a function')}."
-    return gradient_of
+    return described(gradient_of, f, "value_and_grad", "Value and gradient")
 
 
-def grad(f: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., Any]:
-    """A function that returns f's gradient; arguments and errors as for `value_and_grad`.
+def grad(
+    f: Callable[..., Any], argnums: Argnums = 0, *, has_aux: bool = False, debug: bool = False
+) -> Callable[..., Any]:
+    """A function that returns f's gradient, or with `has_aux` (gradient, aux).
+
+    Arguments and errors are those of `value_and_grad`.
 
     >>> import numpy as np, tapegrad as tg
     >>> tg.grad(lambda p: p["a"] * np.sin(p["b"]))({"a": 2.0, "b": 0.0})
     {'a': 0.0, 'b': 2.0}
     """
-    both = value_and_grad(f, argnums)
+    both = value_and_grad(f, argnums, has_aux=has_aux, debug=debug)
 
-    def gradient_of(*args: Any) -> Any:
-        return both(*args)[1]
+    def gradient_of(*args: Any, **keywords: Any) -> Any:
+        value, gradient = both(*args, **keywords)
+        return (gradient, value[1]) if has_aux else gradient
 
-    gradient_of.__name__ = f"grad_of_{getattr(f, '__name__', 'function')}"
-    gradient_of.__doc__ = f"Gradient of {getattr(f, '__name__', 'a function')}."
-    return gradient_of
+    return described(gradient_of, f, "grad", "Gradient")
 
 
-def vjp(f: Callable[..., Any], *args: Any) -> tuple[Any, Callable[[Any], tuple[Any, ...]]]:
-    """Value of f and its pullback: seeds times the Jacobian.
+def described(made: Callable[..., Any], f: Callable[..., Any], name: str, what: str) -> Callable[..., Any]:
+    """A function made of f, with a name and a line that say so."""
+    update_wrapper(made, f, assigned=(), updated=())
+    made.__name__ = f"{name}_of_{getattr(f, '__name__', 'function')}"
+    made.__doc__ = f"{what} of {getattr(f, '__name__', 'a function')}."
+    return made
 
-    Args:
-        f: a function that returns an array, or a nested container of arrays.
-        *args: its arguments; all of them are differentiated by.
 
-    Returns:
-        (y, pullback): `pullback(seed)` takes one seed for each array of y, in y's structure and shapes, and
-        returns a tuple with one derivative for each argument, in its structure.
+def keyworded(f: Callable[..., Any]) -> Callable[..., Any]:
+    """The function of positional arguments, the last of which is a dict of f's keyword arguments."""
 
-    Raises:
-        ShapeError, DtypeError, UnsupportedError: as for `value_and_grad`; a seed that does not fit y.
+    def function(*args: Any) -> Any:
+        return f(*args[:-1], **args[-1])
 
-    >>> import numpy as np, tapegrad as tg
-    >>> y, pullback = tg.vjp(lambda x: x * x, np.array([1.0, 2.0]))
-    >>> y, pullback(np.array([1.0, 10.0]))
-    (array([1., 4.]), (array([ 2., 40.]),))
+    return described(function, f, "call", "A call")
+
+
+class _Gradient:
+    """Value and gradient of a function, with the recordings made for it.
+
+    `named`: the last argument is a dict of keyword arguments.
     """
-    recorded = Recorded(f, PULLBACK)
-    places = tuple(range(len(args)))
-    arguments = bind(args, places)
-    arguments = Arguments(arguments.signature, [a.copy() for a in arguments.inputs], arguments.originals)
-    results, recording = recorded.run(arguments, _zero_seeds)
-    count = len(recording.tape.dependents)
-    y = unflatten(recording.result, [r[()] if r.ndim == 0 else r for r in results[:count]])
 
-    def pullback(seed: Any) -> tuple[Any, ...]:
-        found, made = recorded.run(arguments, lambda r: _seeds(r, seed))
-        return _restore(arguments, places, found[len(made.tape.dependents) :])
+    def __init__(
+        self, f: Callable[..., Any], argnums: Argnums, *, has_aux: bool, debug: bool, named: bool = False
+    ) -> None:
+        self.f = f
+        self.single = isinstance(argnums, (int, np.integer))
+        self.argnums = argnums if isinstance(argnums, (int, np.integer)) else tuple(argnums)
+        self.named, self.debug = named, debug
+        self.recorded = Recorded(keyworded(f) if named else f, GRADIENT, aux=has_aux)
 
-    return y, pullback
+    def __call__(self, args: tuple[Any, ...]) -> tuple[Any, Any]:
+        recorded = self.recorded
+        path, outputs = recorded.again(args)
+        if path is not None:
+            if self.debug:
+                self._look(path.recording, args, outputs)
+            gradients = path.gradients(outputs)
+            value = (outputs[0], path.aux(outputs)) if recorded.aux else outputs[0]
+            return value, gradients[0] if self.single else gradients
+        outer = recorder_in(*args)
+        if outer is None:
+            try:
+                return self._run(args, outputs)
+            except LeakedVariableError as error:
+                outer = outer_recorder(error)
+        return self._within(outer, args)
+
+    def _run(self, args: tuple[Any, ...], search: Search | None) -> tuple[Any, Any]:
+        """For values: by a sweep."""
+        places = positions(self.argnums, len(args) - self.named)
+        arguments = bind(args, places)
+        results, recording = self.recorded.run(arguments, search=search)
+        self.recorded.remember(Path.of_gradient(arguments, recording, places))
+        if self.debug:
+            self._look(recording, args, results)
+        count = 1 + len(arguments.originals)
+        gradients = restored(arguments, places, results[1:count])
+        value = results[0][()]
+        if recording.aux is not None:
+            value = (value, recording.aux.restore([r if r.ndim else r[()] for r in results[count:]]))
+        return value, gradients[0] if self.single else gradients
+
+    def _look(self, recording: Recording, args: tuple[Any, ...], results: Sequence[Any]) -> None:
+        """Refuse results that are not finite."""
+        arguments = bind(args, positions(self.argnums, len(args) - self.named))
+        labels = arguments.labels()
+
+        keywords = f"args[{len(args) - 1}]['" if self.named else "?"
+
+        def name(k: int) -> str:
+            label = labels[k]
+            return label.removeprefix(keywords).replace("']", "", 1) if label.startswith(keywords) else label
+
+        require_finite(recording.full, arguments, results[: 1 + len(arguments.originals)], name)
+
+    def _within(self, outer: Recorder, args: tuple[Any, ...]) -> tuple[Any, Any]:
+        """Within a recorded function: recorded."""
+        places = positions(self.argnums, len(args) - self.named)
+        keywords = args[-1] if self.named else {}
+        given = args[:-1] if self.named else args
+        inner = enter(outer, self.f, given, places, keywords, aux=self.recorded.aux)
+        require_scalar(inner)
+        value, *gradients = inner.apply(adjoint(inner.tape))
+        trees = dict(zip(sorted(places), inner.restore(gradients), strict=True))
+        found = tuple(trees[k] for k in places)
+        return (value, inner.aux) if self.recorded.aux else value, found[0] if self.single else found
 
 
-def _zero_seeds(recording: Recording) -> list[Any]:
-    tape = recording.tape
-    return [np.zeros(tape.type(d).shape, tape.dtype) for d in tape.dependents.tolist()]
-
-
-def _seeds(recording: Recording, seed: Any) -> list[Any]:
-    """The seeds as arrays of the tape's dtype, checked against the results."""
-    tape = recording.tape
-    leaves, structure = flatten(seed)
-    if structure != recording.result:
-        found, wanted = "a seed of another structure", "the structure of y"
-        raise ShapeError(describe("pullback", found=found, wanted=wanted, line=user_line()))
-    seeds = []
-    for leaf, d in zip(leaves, tape.dependents.tolist(), strict=True):
-        array = np.asarray(leaf)
-        if array.dtype.kind not in "fiub":
-            found, wanted = f"a seed of dtype {array.dtype}", "floats"
-            raise DtypeError(describe("pullback", found=found, wanted=wanted, line=user_line()))
-        if array.shape != tape.type(d).shape:
-            found, wanted = f"a seed of shape {array.shape}", f"y's shape {tape.type(d).shape}"
-            raise ShapeError(describe("pullback", found=found, wanted=wanted, line=user_line()))
-        seeds.append(np.array(array, dtype=tape.dtype, order="C"))
-    return seeds
-
-
-def _restore(arguments: Arguments, places: Sequence[int], gradients: Sequence[Any]) -> tuple[Any, ...]:
+def restored(arguments: Arguments, places: Sequence[int], gradients: Sequence[Any]) -> tuple[Any, ...]:
     """Gradients in the structures, dtypes and scalar types of the arguments they belong to."""
     originals = arguments.originals
     leaves = [_like(g, x) for g, x in zip(gradients, originals, strict=True)]
@@ -151,6 +194,16 @@ def _restore(arguments: Arguments, places: Sequence[int], gradients: Sequence[An
         trees[k] = unflatten(structure, leaves[start : start + size])
         start += size
     return tuple(trees[k] for k in places)
+
+
+def like(found: Any, originals: Any) -> Any:
+    """A container of values in the dtypes and scalar types of another's leaves; Variables stay as they are."""
+    if type(found) is np.ndarray and found.dtype == getattr(originals, "dtype", None):
+        return found
+    leaves, structure = flatten(found)
+    if any(isinstance(x, Variable) for x in leaves):
+        return found
+    return unflatten(structure, [_like(np.asarray(x), y) for x, y in zip(leaves, flatten(originals)[0], strict=True)])
 
 
 def _like(gradient: Any, original: Any) -> Any:

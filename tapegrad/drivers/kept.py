@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
+
+import numpy as np
 
 from tapegrad.record.captured import Captured
 from tapegrad.record.surroundings import Surroundings
 from tapegrad.sweep.run import GuardFailure, Runner
 from tapegrad.tape import Tape
-from tapegrad.trees import Structure
+from tapegrad.trees import Structure, unflatten
+
+COMPUTED: Final = object()  # stands for a result of the tape among leaves
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Recording:
     """One recorded run of a function.
 
@@ -24,7 +28,7 @@ class Recording:
         outcomes: how each guard came out, in order.
         captured: arrays that the function captured.
         surroundings: globals and closure variables that it reads.
-        result: structure of what the function returned.
+        result: structure of what the function returned; `aux`: what it returned beside that.
         lines: the source line of each guard.
     """
 
@@ -36,6 +40,33 @@ class Recording:
     surroundings: Surroundings
     result: Structure | None
     lines: tuple[str, ...]
+    aux: Aux | None = None
+
+    def settle(self) -> None:
+        """After the first sweep: what functions that it calls count or keep themselves is no reason to record anew."""
+        if self.runner.program.calls:
+            self.surroundings = self.surroundings.untouched()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Aux:
+    """What a function returned beside what is differentiated: a container; some of its leaves are results of the tape.
+
+    `leaves` are the others, the same at every call, with `COMPUTED` in place of each result.
+    """
+
+    structure: Structure | None
+    leaves: tuple[Any, ...]
+
+    def restore(self, results: Iterable[Any]) -> Any:
+        """The container with these arrays."""
+        computed = iter(results)
+        return unflatten(self.structure, [next(computed) if x is COMPUTED else _fresh(x) for x in self.leaves])
+
+
+def _fresh(leaf: Any) -> Any:
+    """A leaf that the caller may change."""
+    return leaf.copy() if isinstance(leaf, np.ndarray) else leaf
 
 
 @dataclass(slots=True)

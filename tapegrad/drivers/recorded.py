@@ -6,7 +6,7 @@ import inspect
 import threading
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import numpy as np
@@ -14,10 +14,12 @@ import numpy as np
 from tapegrad.derivative.adjoint import adjoint
 from tapegrad.drivers.again import Path
 from tapegrad.drivers.arguments import Arguments, Signature
-from tapegrad.drivers.kept import Recording, Search
-from tapegrad.errors import CapturedArrayError, DtypeError, RerecordingWarning, ShapeError, UnsupportedError, describe
-from tapegrad.ops.row import FLOAT
+from tapegrad.drivers.inner import dependent, pair, require_kept
+from tapegrad.drivers.kept import COMPUTED, Aux, Recording, Search
+from tapegrad.errors import CapturedArrayError, RerecordingWarning, ShapeError, describe
 from tapegrad.passes.optimize import optimize
+from tapegrad.record.captured import Captured
+from tapegrad.record.current import CURRENT
 from tapegrad.record.functions import FUNCTIONS
 from tapegrad.record.recorder import Recorder
 from tapegrad.record.surroundings import Surroundings
@@ -34,32 +36,71 @@ MANY: Final = 16  # recordings after which a warning names the cause
 VALUE, GRADIENT, PULLBACK = "value", "gradient", "pullback"
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Trace:
+    """A run of a function on Variables: its tape, and what there is to know about it.
+
+    `structure` is that of the result; the tape's dependents are its arrays, then those of `aux`.
+    """
+
+    tape: Tape
+    recorder: Recorder
+    structure: Structure | None
+    surroundings: Surroundings
+    aux: Aux | None = None
+
+
 def trace(
-    function: Callable[..., Any], arguments: Arguments, *, scalar: bool
-) -> tuple[Tape, Recorder, Structure | None, Surroundings]:
+    function: Callable[..., Any], arguments: Arguments, *, scalar: bool, floating: bool = True, aux: bool = False
+) -> Trace:
     """Run a function on Variables, once; what it reads from outside itself is watched, and not changed.
 
     Args:
         function: the user's function.
         arguments: what it is recorded for.
         scalar: whether the result must be one floating scalar.
+        floating: whether integer and boolean results become floating.
+        aux: whether it returns a pair, the second of which is not differentiated.
     """
     before = Surroundings.of(function, arguments.objects())
-    recorder = Recorder(arguments.signature.dtype, FUNCTIONS, before.arrays())
-    filled = arguments.fill(lambda array, wanted: recorder.input(array, independent=wanted))
+    recorder = Recorder(arguments.signature.dtype, FUNCTIONS, frozenset(map(id, before.arrays())))
+    filled = arguments.fill(lambda array, wanted, c: recorder.input(array, independent=wanted, ordered=c))
+    outer = CURRENT.set(recorder)
     try:
-        result = function(*filled)
+        result, beside = pair(function(*filled)) if aux else (function(*filled), None)
         leaves, structure = flatten(result)
         line = _definition(function) or recorder.line()
-        variables = [_result(recorder, leaf, line, scalar=scalar) for leaf in leaves]
+        variables = [_result(recorder, leaf, line, scalar=scalar, floating=floating) for leaf in leaves]
         if scalar and structure is not None:
             found = f"a result of type {type(result).__name__}"
             raise ShapeError(describe("differentiate", found=found, wanted="one scalar", line=line))
         for captured in recorder.captured:
             captured.check_all()
-        return recorder.finish(variables), recorder, structure, before.untouched()
+        extra = _beside(recorder, beside, line) if aux else None
+        if extra is not None:
+            variables += extra[1]
+        tape = recorder.finish(variables)
+        return Trace(tape, recorder, structure, before.untouched(), None if extra is None else extra[0])
     finally:
+        CURRENT.reset(outer)
         recorder.open = False
+
+
+def _beside(recorder: Recorder, beside: Any, line: str) -> tuple[Aux, list[Variable]]:
+    """What is returned beside the value, and its arrays that depend on the arguments; others are watched."""
+    leaves, structure = flatten(beside)
+    kept: list[Any] = []
+    variables = []
+    for leaf in leaves:
+        kept.append(COMPUTED if isinstance(leaf, Variable) else leaf)
+        if isinstance(leaf, Variable):
+            variables.append(dependent(recorder, leaf, line, floating=False))
+        elif isinstance(leaf, np.ndarray):
+            require_kept(recorder, leaf, line)
+            if not leaf.dtype.hasobject:
+                recorder.captured.append(Captured.of(leaf, line))
+            kept[-1] = leaf.copy()
+    return Aux(structure, tuple(kept)), variables
 
 
 def _definition(function: Callable[..., Any]) -> str:
@@ -68,26 +109,18 @@ def _definition(function: Callable[..., Any]) -> str:
     return f"{code.co_filename}:{code.co_firstlineno}" if code is not None else ""
 
 
-def _result(recorder: Recorder, leaf: Any, line: str, *, scalar: bool) -> Variable:
-    if not isinstance(leaf, (Variable, np.ndarray, np.generic, float, int)):
-        found, wanted = f"a result of type {type(leaf).__name__}", "a result made of arrays or numbers"
-        raise DtypeError(describe("differentiate", found=found, wanted=wanted, line=line))
-    if recorder.lost(leaf):
-        found = "a result from an array that an in-place operator has changed under another name"
-        raise UnsupportedError(
-            describe("differentiate", found=found, wanted="array = array + x, a new array", line=line)
-        )
-    v = recorder.lift(leaf, FLOAT)
+def _result(recorder: Recorder, leaf: Any, line: str, *, scalar: bool, floating: bool) -> Variable:
+    v = dependent(recorder, leaf, line, floating=floating)
     if scalar and v.shape:
         raise ShapeError(
             describe(
                 "differentiate",
                 found=f"a result of shape {v.shape}",
-                wanted="a scalar result, of shape (): use sum, mean, or tapegrad.vjp for an array",
+                wanted="a scalar result, of shape (): use sum, mean, or tapegrad.jacobian or vjp for an array",
                 line=line,
             )
         )
-    return recorder.cast(v, FLOAT)
+    return v
 
 
 @dataclass(slots=True)
@@ -98,10 +131,12 @@ class Recorded:
         function: the user's function.
         mode: VALUE for the function itself, GRADIENT for value and gradient of a scalar, PULLBACK for
             values and their derivative contracted with seeds, which are more inputs.
+        aux: whether the function returns (value, aux); the arrays of aux are the last results.
     """
 
     function: Callable[..., Any]
     mode: str
+    aux: bool = False
     recordings: dict[Signature, list[Recording]] = field(default_factory=dict)
     paths: tuple[Path, ...] = ()  # the last used first; replaced, never changed, so it is read without the lock
     count: int = 0
@@ -168,6 +203,8 @@ class Recorded:
             inputs = arguments.inputs if seeds is None else arguments.inputs + seeds(recording)
             # A fresh recording took these very branches; rounding in another order must not undo that.
             results = recording.runner(inputs, guarded=not fresh)
+            if fresh:
+                recording.settle()
             if not isinstance(results, GuardFailure):
                 self._use(arguments.signature, recording)
                 return results, recording
@@ -232,19 +269,20 @@ class Recorded:
                 raise
 
     def _record(self, arguments: Arguments, kept: list[Recording]) -> Recording:
-        tape, recorder, structure, surroundings = trace(self.function, arguments, scalar=self.mode == GRADIENT)
+        made = trace(self.function, arguments, scalar=self.mode == GRADIENT, floating=self.mode != VALUE, aux=self.aux)
+        tape, recorder = made.tape, made.recorder
         simple = optimize(tape)
-        full = simple if self.mode == VALUE else optimize(adjoint(simple, seed_inputs=self.mode == PULLBACK))
-        full = optimize(full, drop_stops=True)
+        full = optimize(simple if self.mode == VALUE else self._derivative(simple), drop_stops=True)
         recording = Recording(
             tape=simple,
             full=full,
             runner=Runner(schedule(full)),
             outcomes=tuple(value for _, value in recorder.guards),
             captured=tuple(recorder.captured),
-            surroundings=surroundings,
-            result=structure,
+            surroundings=made.surroundings.untouched(),  # rules have been run since
+            result=made.structure,
             lines=tuple(tape.line(slot) for slot, _ in recorder.guards),
+            aux=made.aux,
         )
         if len(kept) >= KEPT:
             self._settle()
@@ -253,6 +291,12 @@ class Recorded:
         del kept[:-KEPT]
         self._count(arguments.signature, recording)
         return recording
+
+    def _derivative(self, tape: Tape) -> Tape:
+        """The tape with its reverse part; what is returned beside the value stays a result."""
+        own = tape.dependents[:1] if self.aux else tape.dependents
+        grown = adjoint(replace(tape, dependents=own), seed_inputs=self.mode == PULLBACK)
+        return optimize(replace(grown, dependents=np.concatenate([grown.dependents, tape.dependents[len(own) :]])))
 
     def _count(self, signature: Signature, recording: Recording) -> None:
         """Warn, once, of a function that is recorded again and again."""

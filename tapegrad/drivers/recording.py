@@ -75,5 +75,5 @@ def record(f: Callable[..., Any], *args: Any, argnums: Argnums = 0) -> RecordedF
     (3, 14.0)
     """
     arguments = bind(args, positions(argnums, len(args)) if args else ())
-    tape, *_ = trace(f, arguments, scalar=False)
+    tape = trace(f, arguments, scalar=False, floating=False).tape
     return RecordedFunction(optimize(tape), f, argnums, Recorded(f, VALUE), value_and_grad(f, argnums))

@@ -9,7 +9,8 @@ from typing import Any, Final
 import numpy as np
 from numba.core import event
 
-from tapegrad.drivers.gradient import value_and_grad, vjp
+from tapegrad.drivers.gradient import value_and_grad
+from tapegrad.drivers.pullback import vjp
 from tapegrad.drivers.recording import record
 from tapegrad.jit import ours
 

@@ -15,25 +15,27 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tapegrad.errors import UnsupportedError
 from tapegrad.ops.expression import Call, Expression, Name, Number, names, parse
-from tapegrad.ops.row import FLOAT, ArrayType, Attribute, Op
+from tapegrad.ops.row import BOOL, FLOAT, INT, ArrayType, Attribute, Op
 from tapegrad.ops.table import CONSTANT, OPS, find
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One instruction of a rule. `number` is the value where the opcode is CONSTANT."""
+    """One instruction of a rule. Where the opcode is CONSTANT, `array` is the value, or else `number`."""
 
     opcode: int
     attribute: Attribute
     operands: tuple[int, ...]
     type: ArrayType
     number: float = 0.0
+    array: NDArray[Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +61,7 @@ class Builder:
 
     `types` are the operands' types, `seed_type` is that of the incoming derivative, `sum_type` that of the
     sum so far (None: this contribution is the first), `masked` whether a selection downstream may have
-    set the seed to exactly 0 where a partial is not finite.
+    set the seed to exactly 0 where a partial is not finite. `line` is that of one of the instructions.
     """
 
     op: Op
@@ -69,6 +71,7 @@ class Builder:
     seed_type: ArrayType
     sum_type: ArrayType | None
     masked: bool
+    line: str = ""
     steps: list[Step] = field(default_factory=list)
 
     @property
@@ -111,6 +114,11 @@ class Builder:
     def constant(self, value: float) -> int:
         """A floating constant."""
         return self._append(Step(CONSTANT, (), (), ArrayType((), FLOAT), value))
+
+    def array(self, value: NDArray[Any]) -> int:
+        """A constant array, or a constant of another kind."""
+        kind = {"i": INT, "b": BOOL}.get(value.dtype.kind, FLOAT)
+        return self._append(Step(CONSTANT, (), (), ArrayType(value.shape, kind), array=value))
 
     def _append(self, step: Step) -> int:
         self.steps.append(step)

@@ -29,6 +29,7 @@ from tapegrad.ops.row import ArrayType, Attribute, Interval, Op
 REAL: Final[Interval] = (-3.0, 3.0)
 POSITIVE: Final[Interval] = (0.1, 4.0)
 OPEN_UNIT: Final[Interval] = (-0.9, 0.9)
+OUTSIDE: Final = -(1 << 40)  # an index that stays negative when strides of up to 2**22 are multiplied in
 
 
 @cache
@@ -122,9 +123,9 @@ def binary(
     return row(name, "x y", value, partials, points, doc, **options)
 
 
-def comparison(name: str, sign: str, doc: str) -> list[Op]:
-    """A comparison: floats or integers in, booleans out, no derivative."""
-    return binary(name, f"x {sign} y", ["0", "0"], [REAL, REAL], doc, kinds="ff->b ii->b bb->b", loop=f"numpy.{name}")
+def joined(*rows: list[Op]) -> tuple[Op, ...]:
+    """The ops of some rows, one after another."""
+    return tuple(op for ops in rows for op in ops)
 
 
 def _above(_: Attribute, x: Any, y: Any) -> Any:
@@ -141,256 +142,164 @@ def _multiply_add(_: Attribute, x: Any, y: Any, a: Any) -> Any:
     return np.add(np.multiply(x, y), a)
 
 
-def _wrap_index(_: Attribute, index: Any, length: Any) -> Any:
-    wrapped = np.where(index < 0, index + length, index)
-    return np.where((wrapped < 0) | (wrapped >= length), OUTSIDE, wrapped)
-
-
-def _agrees(_: Attribute, x: Any, expected: Any) -> Any:
-    return (x == expected) | ((x != x) & (expected != expected))
-
-
-OUTSIDE: Final = -(1 << 40)  # an index that stays negative when strides of up to 2**22 are multiplied in
-
-ROWS: Final[tuple[Op, ...]] = tuple(
-    op
-    for ops in (
-        # arithmetic
-        binary("add", "x + y", ["g", "g"], [REAL, REAL], "x + y", kinds="ff->f ii->i", commutes=True),
-        binary("subtract", "x - y", ["g", "-g"], [REAL, REAL], "x - y", kinds="ff->f ii->i"),
-        binary("multiply", "x * y", ["y", "x"], [REAL, REAL], "x * y", kinds="ff->f ii->i", commutes=True),
-        binary("divide", "x / y", ["1 / y", "-z / y"], [REAL, POSITIVE], "x / y"),
-        binary(
-            "power",
-            "x ** y",
-            ["where(y == 0, 0, y * x ** (y - 1))", "z * log(where(x == 0, 1, x))"],
-            [POSITIVE, REAL],
-            "x to the power y; the derivative to y is 0 at x = 0",
-            loop="numpy.power",
-        ),
-        binary(
-            "floor_divide",
-            "",
-            ["0", "0"],
-            [REAL, POSITIVE],
-            "floor(x / y)",
-            kinds="ff->f ii->i",
-            loop="numpy.floor_divide",
-        ),
-        binary(
-            "remainder",
-            "",
-            ["g", "-floor_divide(x, y)"],
-            [(0.1, 0.9), (1.0, 2.0)],
-            "x - y floor(x / y)",
-            kinds="ff->f ii->i",
-            loop="numpy.remainder",
-        ),
-        unary("negative", "-x", "-g", REAL, "-x", kinds="f->f i->i"),
-        unary("square", "x * x", "2 * x", REAL, "x * x", kinds="f->f i->i"),
-        unary("reciprocal", "1.0 / x", "-z * z", POSITIVE, "1 / x"),
-        unary("absolute", "abs(x)", "sign(x)", REAL, "|x|; the derivative at 0 is 0", kinds="f->f i->i"),
-        unary("sign", "x if x != x else (x > 0) - (x < 0)", "0", REAL, "-1, 0 or 1; nan stays nan", kinds="f->f i->i"),
-        # exponentials and logarithms
-        unary("exp", "math.exp(x)", "z", REAL, "e to the power x", loop="numpy.exp"),
-        unary("expm1", "math.expm1(x)", "z + 1", REAL, "exp(x) - 1, right near 0", loop="numpy.expm1"),
-        unary("log", "math.log(x)", "1 / x", POSITIVE, "natural logarithm, x > 0", loop="numpy.log"),
-        unary(
-            "log1p", "math.log1p(x)", "1 / (1 + x)", (-0.9, 3.0), "log(1 + x), right near 0; x > -1", loop="numpy.log1p"
-        ),
-        unary("sqrt", "math.sqrt(x)", "0.5 / z", POSITIVE, "square root, x >= 0"),
-        binary(
-            "logaddexp",
-            "",
-            ["expit(x - y)", "expit(y - x)"],
-            [REAL, REAL],
-            "log(exp(x) + exp(y)) without overflow",
-            loop="numpy.logaddexp",
-            commutes=True,
-        ),
-        # trigonometric and hyperbolic functions
-        unary("sin", "math.sin(x)", "cos(x)", REAL, "sine of x radians", loop="numpy.sin", vector="sin"),
-        unary("cos", "math.cos(x)", "-sin(x)", REAL, "cosine of x radians", loop="numpy.cos", vector="cos"),
-        unary("tan", "math.tan(x)", "1 + z * z", (-1.2, 1.2), "tangent of x radians", loop="numpy.tan", vector="tan"),
-        unary(
-            "arcsin",
-            "math.asin(x)",
-            "1 / sqrt((1 - x) * (1 + x))",
-            OPEN_UNIT,
-            "inverse sine, |x| <= 1",
-            loop="numpy.arcsin",
-            vector="asin",
-        ),
-        unary(
-            "arccos",
-            "math.acos(x)",
-            "-1 / sqrt((1 - x) * (1 + x))",
-            OPEN_UNIT,
-            "inverse cosine, |x| <= 1",
-            loop="numpy.arccos",
-            vector="acos",
-        ),
-        unary("arctan", "math.atan(x)", "1 / (1 + x * x)", REAL, "inverse tangent", loop="numpy.arctan", vector="atan"),
-        binary(
-            "arctan2",
-            "math.atan2(x, y)",
-            ["y / (x * x + y * y)", "-x / (x * x + y * y)"],
-            [REAL, POSITIVE],
-            "angle of the point (y, x) in radians",
-            loop="numpy.arctan2",
-        ),
-        unary("sinh", "math.sinh(x)", "cosh(x)", REAL, "hyperbolic sine", loop="numpy.sinh", vector="sinh"),
-        unary("cosh", "math.cosh(x)", "sinh(x)", REAL, "hyperbolic cosine", loop="numpy.cosh", vector="cosh"),
-        unary("tanh", "math.tanh(x)", "1 - z * z", REAL, "hyperbolic tangent", loop="numpy.tanh"),
-        # special functions
-        unary("expit", "", "z * expit(-x)", REAL, "logistic sigmoid 1 / (1 + exp(-x))", loop="scipy.special.expit"),
-        unary(
-            "erf",
-            "math.erf(x)",
-            "1.1283791670955126 * exp(-(x * x))",
-            REAL,
-            "error function",
-            loop="scipy.special.erf",
-            vector="erf",
-        ),
-        unary("gammaln", "", "digamma(x)", POSITIVE, "log |gamma(x)|", loop="scipy.special.gammaln"),
-        unary("digamma", "", "zeta(2, x)", POSITIVE, "derivative of gammaln", loop="scipy.special.psi"),
-        binary(
-            "zeta",
-            "",
-            ["", "-x * zeta(x + 1, y)"],
-            [(2.0, 4.0), POSITIVE],
-            "Hurwitz zeta function; no rule for x",
-            numpy="scipy.special.zeta",
-            loop="scipy.special._ufuncs._zeta",
-        ),
-        # choices: ties share equally
-        binary(
-            "maximum",
-            "x if (x > y) | (x != x) else y",
-            ["above(x, y)", "above(y, x)"],
-            [REAL, REAL],
-            "larger one; a nan wins; ties share",
-            kinds="ff->f ii->i",
-            selects=True,
-            commutes=True,
-        ),
-        binary(
-            "minimum",
-            "x if (x < y) | (x != x) else y",
-            ["above(y, x)", "above(x, y)"],
-            [REAL, REAL],
-            "smaller one; a nan wins; ties share",
-            kinds="ff->f ii->i",
-            selects=True,
-            commutes=True,
-        ),
-        binary(
-            "above",
-            "(x > y) + 0.5 * (x == y)",
-            ["0", "0"],
-            [REAL, REAL],
-            "1 where x > y, 0.5 where x = y, else 0",
-            evaluate=_above,
-        ),
-        row(
-            "where",
-            "c x y",
-            "x if c else y",
-            ["0", "where(c, g, 0)", "where(c, 0, g)"],
-            [REAL, REAL, REAL],
-            "x where c, else y; the one not taken contributes exactly 0",
-            kinds="bff->f bii->i bbb->b",
-            selects=True,
-        ),
-        binary(
-            "masked_multiply",
-            "0.0 if x == 0.0 else x * y",
-            ["masked_multiply(g, y)", "where(x == 0, 0, masked_multiply(g, x))"],
-            [REAL, REAL],
-            "x * y, and 0 where x is 0 whatever y is",
-            evaluate=_masked_multiply,
-            selects=True,
-        ),
-        # products with sums, rounded once: `tapegrad.passes.fuse` makes them
-        row("multiply_add", "x y a", "x * y + a", ["y", "x", "g"], [REAL] * 3, "x y + a", evaluate=_multiply_add),
-        row(
-            "multiply_subtract",
-            "x y a",
-            "x * y - a",
-            ["y", "x", "-g"],
-            [REAL] * 3,
-            "x y - a",
-            evaluate=lambda _, x, y, a: np.subtract(np.multiply(x, y), a),
-        ),
-        row(
-            "subtract_multiply",
-            "x y a",
-            "a - x * y",
-            ["-y", "-x", "g"],
-            [REAL] * 3,
-            "a - x y",
-            evaluate=lambda _, x, y, a: np.subtract(a, np.multiply(x, y)),
-        ),
-        # steps
-        unary("floor", "np.floor(x)", "0", REAL, "largest integer not above x", loop="numpy.floor"),
-        unary("ceil", "np.ceil(x)", "0", REAL, "smallest integer not below x", loop="numpy.ceil"),
-        unary("rint", "", "0", REAL, "nearest integer, halves to even", loop="numpy.rint"),
-        unary("trunc", "", "0", REAL, "integer part, towards 0", loop="numpy.trunc"),
-        # comparisons and logic
-        comparison("less", "<", "x < y"),
-        comparison("less_equal", "<=", "x <= y"),
-        comparison("greater", ">", "x > y"),
-        comparison("greater_equal", ">=", "x >= y"),
-        comparison("equal", "==", "x == y"),
-        comparison("not_equal", "!=", "x != y"),
-        unary("isnan", "x != x", "0", REAL, "is x nan?", kinds="f->b"),
-        unary("isfinite", "x - x == 0.0", "0", REAL, "is x neither nan nor infinite?", kinds="f->b"),
-        unary("isinf", "x == math.inf or x == -math.inf", "0", REAL, "is x infinite?", kinds="f->b"),
-        binary("logical_and", "(x != 0) & (y != 0)", ["0", "0"], [REAL, REAL], "x and y", kinds="bb->b", commutes=True),
-        binary("logical_or", "(x != 0) | (y != 0)", ["0", "0"], [REAL, REAL], "x or y", kinds="bb->b", commutes=True),
-        binary(
-            "logical_xor",
-            "(x != 0) ^ (y != 0)",
-            ["0", "0"],
-            [REAL, REAL],
-            "either x or y",
-            kinds="bb->b",
-            commutes=True,
-        ),
-        unary("logical_not", "x == 0", "0", REAL, "not x", kinds="b->b"),
-        # conversions
-        unary(
-            "to_float",
-            "x",
-            "0",
-            REAL,
-            "integers or booleans as the tape's floating dtype",
-            kinds="i->f b->f",
-            numpy="numpy.float64",
-        ),
-        unary("to_int", "int(x)", "0", REAL, "integer part as int64", kinds="f->i b->i", numpy="numpy.int64"),
-        unary("to_bool", "x != 0", "0", REAL, "is x not zero?", kinds="f->b i->b", numpy="numpy.bool_"),
-        # indices and guards
-        binary(
-            "wrap_index",
-            f"{OUTSIDE} if x < -y or x >= y else (x + y if x < 0 else x)",
-            ["0", "0"],
-            [REAL, REAL],
-            "index x of an axis of length y, counted from its start",
-            kinds="ii->i",
-            evaluate=_wrap_index,
-        ),
-        binary(
-            "guard",
-            "x == y or (x != x and y != y)",
-            ["0", "0"],
-            [REAL, REAL],
-            "stops the sweep where x is not what it was when recorded",
-            kinds="ff->b ii->b bb->b",
-            evaluate=_agrees,
-            effect=True,
-        ),
-    )
-    for op in ops
+ROWS: Final[tuple[Op, ...]] = joined(
+    # arithmetic
+    binary("add", "x + y", ["g", "g"], [REAL, REAL], "x + y", kinds="ff->f ii->i", commutes=True),
+    binary("subtract", "x - y", ["g", "-g"], [REAL, REAL], "x - y", kinds="ff->f ii->i"),
+    binary("multiply", "x * y", ["y", "x"], [REAL, REAL], "x * y", kinds="ff->f ii->i", commutes=True),
+    binary("divide", "x / y", ["1 / y", "-z / y"], [REAL, POSITIVE], "x / y"),
+    binary(
+        "power",
+        "x ** y",
+        ["where(y == 0, 0, y * x ** (y - 1))", "z * log(where(x == 0, 1, x))"],
+        [POSITIVE, REAL],
+        "x to the power y; the derivative to y is 0 at x = 0",
+        loop="numpy.power",
+    ),
+    binary(
+        "floor_divide",
+        "",
+        ["0", "0"],
+        [REAL, POSITIVE],
+        "floor(x / y)",
+        kinds="ff->f ii->i",
+        loop="numpy.floor_divide",
+    ),
+    binary(
+        "remainder",
+        "",
+        ["g", "-floor_divide(x, y)"],
+        [(0.1, 0.9), (1.0, 2.0)],
+        "x - y floor(x / y)",
+        kinds="ff->f ii->i",
+        loop="numpy.remainder",
+    ),
+    binary(
+        "fmod",
+        "",
+        ["g", "rint((z - x) / y)"],
+        [(0.1, 0.9), (1.0, 2.0)],
+        "x - y trunc(x / y), of the sign of x",
+        kinds="ff->f ii->i",
+        loop="numpy.fmod",
+    ),
+    unary("negative", "-x", "-g", REAL, "-x", kinds="f->f i->i"),
+    unary("square", "x * x", "2 * x", REAL, "x * x", kinds="f->f i->i"),
+    unary("reciprocal", "1.0 / x", "-z * z", POSITIVE, "1 / x"),
+    unary("absolute", "abs(x)", "sign(x)", REAL, "|x|; the derivative at 0 is 0", kinds="f->f i->i"),
+    unary("sign", "x if x != x else (x > 0) - (x < 0)", "0", REAL, "-1, 0 or 1; nan stays nan", kinds="f->f i->i"),
+    binary(
+        "copysign",
+        "",
+        ["sign(x) * copysign(1, y)", "0"],
+        [REAL, REAL],
+        "|x| with the sign of y; the derivative at x = 0 is 0",
+        loop="numpy.copysign",
+    ),
+    row(
+        "ldexp",
+        "x n",
+        "",
+        ["ldexp(g, n)", "0"],
+        [REAL, REAL],
+        "x times 2 to the power of an integer",
+        kinds="fi->f",
+        loop="numpy.ldexp",
+    ),
+    binary(
+        "nextafter",
+        "",
+        ["g", "0"],
+        [REAL, REAL],
+        "the float beside x in the direction of y: it moves with x",
+        loop="numpy.nextafter",
+    ),
+    # choices: ties share equally
+    binary(
+        "maximum",
+        "x if (x > y) | (x != x) else y",
+        ["above(x, y)", "above(y, x)"],
+        [REAL, REAL],
+        "larger one; a nan wins; ties share",
+        kinds="ff->f ii->i",
+        selects=True,
+        commutes=True,
+    ),
+    binary(
+        "minimum",
+        "x if (x < y) | (x != x) else y",
+        ["above(y, x)", "above(x, y)"],
+        [REAL, REAL],
+        "smaller one; a nan wins; ties share",
+        kinds="ff->f ii->i",
+        selects=True,
+        commutes=True,
+    ),
+    binary(
+        "fmax",
+        "",
+        ["where(isnan(y), 1, above(x, y))", "where(isnan(x), 1, above(y, x))"],
+        [REAL, REAL],
+        "larger one; a number wins against nan; ties share",
+        kinds="ff->f ii->i",
+        loop="numpy.fmax",
+        selects=True,
+    ),
+    binary(
+        "fmin",
+        "",
+        ["where(isnan(y), 1, above(y, x))", "where(isnan(x), 1, above(x, y))"],
+        [REAL, REAL],
+        "smaller one; a number wins against nan; ties share",
+        kinds="ff->f ii->i",
+        loop="numpy.fmin",
+        selects=True,
+    ),
+    binary(
+        "above",
+        "(x > y) + 0.5 * (x == y)",
+        ["0", "0"],
+        [REAL, REAL],
+        "1 where x > y, 0.5 where x = y, else 0",
+        evaluate=_above,
+    ),
+    row(
+        "where",
+        "c x y",
+        "x if c else y",
+        ["0", "where(c, g, 0)", "where(c, 0, g)"],
+        [REAL, REAL, REAL],
+        "x where c, else y; the one not taken contributes exactly 0",
+        kinds="bff->f bii->i bbb->b",
+        selects=True,
+    ),
+    binary(
+        "masked_multiply",
+        "0.0 if x == 0.0 else x * y",
+        ["masked_multiply(g, y)", "where(x == 0, 0, masked_multiply(g, x))"],
+        [REAL, REAL],
+        "x * y, and 0 where x is 0 whatever y is",
+        evaluate=_masked_multiply,
+        selects=True,
+    ),
+    # products with sums, rounded once: `tapegrad.passes.fuse` makes them
+    row("multiply_add", "x y a", "x * y + a", ["y", "x", "g"], [REAL] * 3, "x y + a", evaluate=_multiply_add),
+    row(
+        "multiply_subtract",
+        "x y a",
+        "x * y - a",
+        ["y", "x", "-g"],
+        [REAL] * 3,
+        "x y - a",
+        evaluate=lambda _, x, y, a: np.subtract(np.multiply(x, y), a),
+    ),
+    row(
+        "subtract_multiply",
+        "x y a",
+        "a - x * y",
+        ["-y", "-x", "g"],
+        [REAL] * 3,
+        "a - x y",
+        evaluate=lambda _, x, y, a: np.subtract(a, np.multiply(x, y)),
+    ),
 )

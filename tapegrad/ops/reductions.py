@@ -10,6 +10,7 @@ import numpy as np
 from tapegrad.ops.row import ArrayType, Attribute, Case, Op
 
 if TYPE_CHECKING:
+    from tapegrad.ops.batcher import Batcher
     from tapegrad.ops.builder import Builder, Contribution
 
 _CASES: Final = (
@@ -74,6 +75,10 @@ def _extreme_tangent(b: Builder, _: int) -> Contribution:
     return b.apply("divide", (), b.apply("sum", b.attribute, b.full(taken, b.types[0])), count)
 
 
+def _batch(b: Batcher) -> int:
+    return b.apply(b.op.name, tuple(a + 1 for a in b.attribute), 0)
+
+
 def _reduction(name: str, doc: str, evaluate: Any, **fields: Any) -> Op:
     return Op(
         name=name,
@@ -84,6 +89,7 @@ def _reduction(name: str, doc: str, evaluate: Any, **fields: Any) -> Op:
         evaluate=evaluate,
         result_type=_reduced_type,
         differentiable=True,
+        batch=_batch,
         **fields,
     )
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 if TYPE_CHECKING:
+    from tapegrad.ops.batcher import Batcher
     from tapegrad.ops.builder import Builder, Contribution
 
 Attribute: TypeAlias = tuple[Any, ...]
@@ -68,8 +69,16 @@ class Op:
     `loop`: the ufunc whose inner loop runs the op on arrays. `vector`: what libm calls the function, where libmvec's
     may take the loop's place.
 
+    `batch`: the rule for many points at once (`tapegrad.ops.batcher`); elementwise ops have one in common.
+
     `immediate`: the attribute is one integer, which is no part of the signature: x[0], x[1], x[2] ... are of
     one kind, so that a loop over them costs Python work once.
+
+    `overwrites`: it puts something in place of a part of operand 0, which goes on with zeros there in a reverse sweep.
+    So that this may happen in place, the other operands' adjoints are taken out before.
+
+    `eager`: the sweep stops and calls `evaluate` itself, on arrays. For what has a well-kept implementation that
+    a kernel would not better: decompositions of matrices, sorting, Fourier transforms, functions of the user's.
     """
 
     name: str
@@ -90,11 +99,19 @@ class Op:
     cases: tuple[Case, ...] = ()
     adjoint: Callable[[Builder, int], Contribution | None] | None = None
     tangent: Callable[[Builder, int], Contribution | None] | None = None
+    batch: Callable[[Batcher], int] | None = None
     accumulates: bool = False
+    overwrites: bool = False
     leaf: bool = False
     effect: bool = False
     immediate: bool = False
     commutes: bool = False
+    eager: bool = False
+
+    @property
+    def pointwise(self) -> bool:
+        """Does it go through broadcast operands element by element?"""
+        return self.elementwise or self.name == "custom"
 
     @property
     def key(self) -> str:

@@ -1,7 +1,8 @@
 """Rows that only move numbers: reshape, transpose, broadcast, windows and their adjoints, joining.
 
 A *window* is one (start, step, count) an axis; steps may be negative. `slice` reads a window, `pad` writes
-one into zeros, `slice_add` adds into one: each is the others' derivative.
+one into zeros, `slice_add` adds into one: each is the others' derivative. `slice_set` puts something in place of a
+window: what was there before has no derivative any more.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import numpy as np
 from tapegrad.ops.row import ArrayType, Attribute, Case, Op
 
 if TYPE_CHECKING:
+    from tapegrad.ops.batcher import Batcher
     from tapegrad.ops.builder import Builder, Contribution
 
 Windows = tuple[tuple[int, int, int], ...]
@@ -128,6 +130,51 @@ def _item_add_tangent(b: Builder, k: int) -> Contribution:
     return b.accumulate("", (), "item_add", b.attribute, b.full(b.seed, b.types[1]))
 
 
+def _slice_set(windows: Attribute, acc: Any, x: Any) -> Any:
+    out = np.array(acc)
+    out[window_index(windows)] = x
+    return out
+
+
+def _zeros(b: Builder, shape: tuple[int, ...]) -> int:
+    """Zeros of a shape, none of which is stored."""
+    return b.full(b.constant(0.0), ArrayType(shape))
+
+
+def _slice_set_adjoint(b: Builder, k: int) -> Contribution | None:
+    counts = b.types[1].shape
+    if k == 1:
+        return b.apply("slice", b.attribute, b.full(b.seed, b.result_type))
+    if counts == b.types[0].shape:
+        return None
+    return b.apply("slice_set", b.attribute, b.full(b.seed, b.result_type), _zeros(b, counts))
+
+
+def _slice_set_tangent(b: Builder, k: int) -> Contribution:
+    if k == 1:
+        return _slice_add_tangent(b, 1)
+    return b.apply("slice_set", b.attribute, b.full(b.seed, b.types[0]), _zeros(b, b.types[1].shape))
+
+
+def _item_set(attribute: Attribute, acc: Any, x: Any) -> Any:
+    out = np.array(acc)
+    out[attribute[0]] = x
+    return out
+
+
+def _item_set_adjoint(b: Builder, k: int) -> Contribution:
+    seed = b.full(b.seed, b.result_type)
+    if k == 1:
+        return b.apply("item", b.attribute, seed)
+    return b.apply("item_set", b.attribute, seed, _zeros(b, b.types[1].shape))
+
+
+def _item_set_tangent(b: Builder, k: int) -> Contribution:
+    if k == 1:
+        return _item_add_tangent(b, 1)
+    return b.apply("item_set", b.attribute, b.full(b.seed, b.types[0]), _zeros(b, b.types[1].shape))
+
+
 def _concatenate_type(attribute: Attribute, types: Sequence[ArrayType]) -> ArrayType:
     (axis,) = attribute
     shape = list(types[0].shape)
@@ -154,6 +201,65 @@ def _concatenate_tangent(b: Builder, k: int) -> Contribution:
     return b.accumulate("pad", (b.result_type.shape, window), "slice_add", window, t)
 
 
+# --- many points at once
+
+
+def _moved_windows(b: Batcher, windows: Windows) -> Windows:
+    """A window of each point."""
+    return ((0, 1, b.length), *windows)
+
+
+def _reshape_batch(b: Batcher) -> int:
+    return b.apply("reshape", (b.length, *b.attribute), 0)
+
+
+def _transpose_batch(b: Batcher) -> int:
+    return b.apply("transpose", (0, *(a + 1 for a in b.attribute)), 0)
+
+
+def _broadcast_batch(b: Batcher) -> int:
+    return b.apply("broadcast_to", (b.length, *b.attribute), b.raised(0, len(b.attribute)))
+
+
+def _slice_batch(b: Batcher) -> int:
+    return b.apply("slice", _moved_windows(b, b.attribute), 0)
+
+
+def _pad_batch(b: Batcher) -> int:
+    shape, windows = b.attribute
+    return b.apply("pad", ((b.length, *shape), _moved_windows(b, windows)), 0)
+
+
+def _slice_add_batch(b: Batcher) -> int:
+    return b.apply("slice_add", _moved_windows(b, b.attribute), b.full(0), b.full(1))
+
+
+def _item_batch(b: Batcher) -> int:
+    """k counts the first axis, so that it is no part of the signature; all items of x share the transposition."""
+    return b.apply("item", b.attribute, b.to_front(0, 1))
+
+
+def _item_add_batch(b: Batcher) -> int:
+    """Between one item_add and the next the transpositions cancel (`tapegrad.passes.simplify`)."""
+    return b.to_front(b.apply("item_add", b.attribute, b.to_front(b.full(0), 1), b.full(1)), 1)
+
+
+def _slice_set_batch(b: Batcher) -> int:
+    return b.apply("slice_set", _moved_windows(b, b.attribute), b.full(0), b.full(1))
+
+
+def _item_set_batch(b: Batcher) -> int:
+    return b.to_front(b.apply("item_set", b.attribute, b.to_front(b.full(0), 1), b.full(1)), 1)
+
+
+def _concatenate_batch(b: Batcher) -> int:
+    return b.apply("concatenate", (b.attribute[0] + 1,), *[b.full(k) for k in b.operands])
+
+
+def _stop_gradient_batch(b: Batcher) -> int:
+    return b.apply("stop_gradient", (), 0)
+
+
 def _structural(name: str, operands: str, doc: str, **fields: Any) -> Op:
     return Op(
         name=name, operands=tuple(operands.split()), kinds="", result_kind="", doc=doc, differentiable=True, **fields
@@ -169,6 +275,7 @@ ROWS: Final[tuple[Op, ...]] = (
         evaluate=lambda shape, x: np.reshape(x, shape),
         adjoint=_reshape_adjoint,
         tangent=_reshape_tangent,
+        batch=_reshape_batch,
         cases=(Case(((2, 3),), (3, 2)), Case(((),), (1, 1)), Case(((0, 4),), (2, 0))),
     ),
     _structural(
@@ -179,6 +286,7 @@ ROWS: Final[tuple[Op, ...]] = (
         evaluate=lambda axes, x: np.transpose(x, axes),
         adjoint=_transpose_adjoint,
         tangent=_linear,
+        batch=_transpose_batch,
         cases=(Case(((2, 3, 4),), (2, 0, 1)), Case(((3, 2),), (1, 0)), Case(((),), ())),
     ),
     _structural(
@@ -189,6 +297,7 @@ ROWS: Final[tuple[Op, ...]] = (
         evaluate=lambda shape, x: np.broadcast_to(x, shape),
         adjoint=_broadcast_adjoint,
         tangent=lambda b, _: b.seed,
+        batch=_broadcast_batch,
         cases=(Case(((3, 1),), (2, 3, 4)), Case(((),), (3,)), Case(((1,),), (0,))),
     ),
     _structural(
@@ -199,6 +308,7 @@ ROWS: Final[tuple[Op, ...]] = (
         evaluate=lambda windows, x: np.asarray(x)[window_index(windows)],
         adjoint=_slice_adjoint,
         tangent=_linear,
+        batch=_slice_batch,
         selects=True,
         cases=(Case(((5, 4),), ((3, -1, 3), (1, 2, 2))), Case(((5,),), ((4, -2, 3),)), Case(((4,),), ((2, 1, 0),))),
     ),
@@ -210,6 +320,7 @@ ROWS: Final[tuple[Op, ...]] = (
         evaluate=_pad,
         adjoint=_pad_adjoint,
         tangent=_linear,
+        batch=_pad_batch,
         cases=(Case(((3, 2),), ((5, 4), ((3, -1, 3), (1, 2, 2)))), Case(((),), ((), ()))),
     ),
     _structural(
@@ -220,8 +331,28 @@ ROWS: Final[tuple[Op, ...]] = (
         evaluate=_slice_add,
         adjoint=_slice_add_adjoint,
         tangent=_slice_add_tangent,
+        batch=_slice_add_batch,
         accumulates=True,
         cases=(Case(((5, 4), (3, 2)), ((3, -1, 3), (1, 2, 2))),),
+    ),
+    _structural(
+        "slice_set",
+        "acc x",
+        "acc with x in place of a window (attribute: the window)",
+        result_type=_first,
+        evaluate=_slice_set,
+        adjoint=_slice_set_adjoint,
+        tangent=_slice_set_tangent,
+        batch=_slice_set_batch,
+        selects=True,
+        accumulates=True,
+        overwrites=True,
+        cases=(
+            Case(((5, 4), (3, 2)), ((3, -1, 3), (1, 2, 2))),
+            Case(((5,), (2,)), ((4, -2, 2),)),
+            Case(((2, 3), (2, 3)), ((0, 1, 2), (0, 1, 3))),
+            Case(((4,), (0,)), ((2, 1, 0),)),
+        ),
     ),
     _structural(
         "item",
@@ -231,6 +362,7 @@ ROWS: Final[tuple[Op, ...]] = (
         evaluate=lambda attribute, x: np.asarray(x)[attribute[0]],
         adjoint=_item_adjoint,
         tangent=_linear,
+        batch=_item_batch,
         selects=True,
         immediate=True,
         cases=(Case(((5,),), (2,)), Case(((3, 2),), (0,)), Case(((2, 3, 2),), (1,)), Case(((2, 0),), (1,))),
@@ -243,9 +375,25 @@ ROWS: Final[tuple[Op, ...]] = (
         evaluate=_item_add,
         adjoint=_item_add_adjoint,
         tangent=_item_add_tangent,
+        batch=_item_add_batch,
         accumulates=True,
         immediate=True,
         cases=(Case(((5,), ()), (2,)), Case(((3, 2), (2,)), (1,))),
+    ),
+    _structural(
+        "item_set",
+        "acc x",
+        "acc with x in place of acc[k] (attribute: k, counted from the start)",
+        result_type=_first,
+        evaluate=_item_set,
+        adjoint=_item_set_adjoint,
+        tangent=_item_set_tangent,
+        batch=_item_set_batch,
+        selects=True,
+        accumulates=True,
+        overwrites=True,
+        immediate=True,
+        cases=(Case(((5,), ()), (2,)), Case(((3, 2), (2,)), (1,)), Case(((2, 3, 2), (3, 2)), (0,))),
     ),
     _structural(
         "concatenate",
@@ -255,6 +403,7 @@ ROWS: Final[tuple[Op, ...]] = (
         evaluate=lambda attribute, *xs: np.concatenate(xs, attribute[0]),
         adjoint=_concatenate_adjoint,
         tangent=_concatenate_tangent,
+        batch=_concatenate_batch,
         cases=(Case(((2, 3), (2, 1), (2, 0)), (1,)), Case(((2,), (3,)), (0,))),
     ),
     Op(
@@ -265,6 +414,7 @@ ROWS: Final[tuple[Op, ...]] = (
         doc="x, taken as a constant by the derivative",
         result_type=_first,
         evaluate=lambda _, x: x,
+        batch=_stop_gradient_batch,
         cases=(Case(((3,),)),),
     ),
 )

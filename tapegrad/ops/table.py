@@ -9,7 +9,26 @@ from typing import Any, Final
 import numpy as np
 
 from tapegrad.jit import OPTIONS, REDUCTION_MATH, SAFE_MATH
-from tapegrad.ops import elementwise, products, reductions, selections, shapes
+from tapegrad.ops import (
+    bessel,
+    custom,
+    decompositions,
+    determinants,
+    discrete,
+    elementwise,
+    fourier,
+    linalg,
+    matrices,
+    products,
+    reductions,
+    selections,
+    sequences,
+    shapes,
+    solutions,
+    sparse,
+    special,
+    transcendental,
+)
 from tapegrad.ops.row import ArrayType, Op
 
 
@@ -34,7 +53,20 @@ OPS: Final[tuple[Op, ...]] = (
     *reductions.ROWS,
     *selections.ROWS,
     *products.ROWS,
+    *sequences.ROWS,
+    *custom.ROWS,
+    *matrices.ROWS,
+    *linalg.ROWS,
+    *solutions.ROWS,
+    *determinants.ROWS,
+    *decompositions.ROWS,
+    *fourier.ROWS,
+    *sparse.ROWS,
     *elementwise.ROWS,
+    *discrete.ROWS,
+    *transcendental.ROWS,
+    *special.ROWS,
+    *bessel.ROWS,
 )
 
 OPCODES: Final = MappingProxyType({op.key: code for code, op in enumerate(OPS)})

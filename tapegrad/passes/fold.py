@@ -8,6 +8,7 @@ from typing import Any, Final
 import numpy as np
 
 from tapegrad.jit import compiled
+from tapegrad.ops.evaluate import evaluate
 from tapegrad.ops.table import CONSTANT, INPUT, OPCODES, OPS, flags
 from tapegrad.tape import Tape
 
@@ -44,8 +45,7 @@ def fold(tape: Tape) -> Tape:
     constants = list(tape.constants)
     for i in todo.tolist():
         values = [constants[attribute_ids[s]] for s in tape.read(i)]
-        with np.errstate(all="ignore"):
-            value = OPS[tape.opcodes[i]].evaluate(tape.attribute(i), *values)
+        value = evaluate(OPS[tape.opcodes[i]], tape.attribute(i), values, tape.line(i))
         attribute_ids[i] = len(constants)
         opcodes[i] = CONSTANT
         constants.append(np.ascontiguousarray(value, dtype=tape.type(i).dtype(tape.dtype)).reshape(tape.type(i).shape))

@@ -84,6 +84,18 @@ def _rules(drop_stops: bool) -> Any:
     return rules
 
 
+def _same_numbers(tape: Tape, leaves: Any) -> Any:
+    """The attributes, those of scalar constants that are equal to the bit alike: derivatives bring their own."""
+    first: dict[tuple[str, bytes], int] = {}
+    places = np.arange(len(tape.constants), dtype=np.int32)
+    for k, value in enumerate(tape.constants):
+        if value.shape == ():
+            places[k] = first.setdefault((value.dtype.char, value.tobytes()), k)
+    attributes = tape.attribute_ids.copy()
+    attributes[leaves] = places[tape.attribute_ids[leaves]]
+    return attributes
+
+
 def share(tape: Tape, *, drop_stops: bool = False) -> Tape:
     """The tape with later copies of an instruction replaced by the first (they stay, dead, until `drop_dead`).
 
@@ -97,7 +109,6 @@ def share(tape: Tape, *, drop_stops: bool = False) -> Tape:
         one[leaves] = units[tape.attribute_ids[leaves]]
     operands, stands = tape.operands.copy(), np.empty(n, np.int32)
     table = np.full(1 << max(4, (2 * n).bit_length()), -1, np.int32)
-    _share(
-        tape.opcodes, tape.attribute_ids, tape.type_ids, tape.starts, operands, one, _rules(drop_stops), stands, table
-    )
+    attributes = _same_numbers(tape, leaves)
+    _share(tape.opcodes, attributes, tape.type_ids, tape.starts, operands, one, _rules(drop_stops), stands, table)
     return replace(tape, operands=operands, dependents=stands[tape.dependents])

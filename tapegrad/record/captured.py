@@ -103,4 +103,4 @@ def _equal(array: Any, reference: Any) -> bool:
     whole = _bytes(array)
     if whole is not None:  # quicker than by number, and 0.0 is not -0.0
         return bool(np.array_equal(whole, _bytes(reference)))
-    return bool(np.array_equal(array, reference, equal_nan=array.dtype.kind == "f"))
+    return bool(np.array_equal(array, reference, equal_nan=array.dtype.kind in "fc"))

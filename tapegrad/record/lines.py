@@ -44,15 +44,19 @@ class Lines:
             frame = frame.f_back
         return 0
 
+    def intern(self, name: str) -> int:
+        """The id of a line, a new one if it is new."""
+        place = 0 if name == self.names[0] else self.ids.get(name, -1)
+        if place < 0:
+            place = self.ids[name] = len(self.names)
+            self.names.append(name)
+        return place
+
     def _add(self, frame: FrameType, key: tuple[int, int]) -> int:
         code = frame.f_code
         self.kept.append(code)  # its id stays its own
         place = -1
         if not code.co_filename.startswith(LIBRARIES):
-            name = f"{code.co_filename}:{frame.f_lineno}"
-            place = self.ids.get(name, -1)
-            if place < 0:
-                place = self.ids[name] = len(self.names)
-                self.names.append(name)
+            place = self.intern(f"{code.co_filename}:{frame.f_lineno}")
         self.places[key] = place
         return place

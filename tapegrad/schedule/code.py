@@ -15,9 +15,9 @@ from tapegrad.schedule.record import Record
 from tapegrad.schedule.storage import Storage
 
 ROW_WORDS: Final = 5  # opcode, result, three operands
-SEGMENT_WORDS: Final = 6  # what (see below), first, last, tile height, rows and lag, instruction of a loop's begin
+SEGMENT_WORDS: Final = 6  # what (see below), first, last, tile height, rows and lag, number of the loop
 SHIFT: Final = 48  # an address is base << SHIFT | offset
-ARRAYS, SCALARS, TILED = range(3)
+ARRAYS, SCALARS, TILED, CALLED = range(4)
 _FOLLOWING: Final = 8  # of a record template: word, unit, four steps, rows, start
 
 
@@ -26,8 +26,9 @@ class Code:
     """The arrays that the kernels run.
 
     Attributes:
-        segments: int64[k, 6]: ARRAYS, SCALARS or TILED, first, last (in words of `records` or in rows), tile
-            height, rows with the lag, number of the loop.
+        segments: int64[k, 6]: ARRAYS, SCALARS, TILED or CALLED, first, last (in words of `records` or in rows), tile
+            height, rows with the lag, number of the loop; of a CALLED one, which no kernel runs, in place of
+            that number the instruction.
         records: int64[], records of array instructions one after another.
         rows: int32[m, 5], scalar instructions.
         side: int64[], packed addresses that scalar loads refer to.

@@ -20,7 +20,7 @@ from tapegrad.sweep.layout import ALL_ROWS, BOUNDS, FOLLOW, P0, TILES, W0
 @part
 def _segment(segments: Any, state: Any, kind: Any, height: Any, rows: Any, loop: Any) -> None:
     """Close the open segment and open one, unless one of the kind is open; state: words, row, segment, kind."""
-    if state[3] == kind and kind != 2:
+    if state[3] == kind and kind < 2:
         return
     if state[2] > 0:
         segments[state[2] - 1, 2] = state[1] if state[3] == 1 else state[0]
@@ -159,7 +159,7 @@ def _emit(  # noqa: C901, PLR0912 - one compiled loop
     deaths: Any, death_at: Any, passing: Any, fill: Any, shift: Any, buffer_at: Any, buffer_bytes: Any,
     segments: Any, records: Any, rows: Any, side: Any, row_origin: Any, record_at: Any, record_origin: Any, state: Any,
 ) -> None:  # fmt: skip
-    """`form` codes: 0 leaf, 1 view, 2 cell, 3 row, 4 records. `state` returns the lengths."""
+    """`form` codes: 0 leaf, 1 view, 2 cell, 3 row, 4 records, 5 call. `state` returns the lengths."""
     state[3] = -1
     reduces = kinds == 3
     dead, q, i, n = 0, 0, 0, len(form)
@@ -191,6 +191,8 @@ def _emit(  # noqa: C901, PLR0912 - one compiled loop
                     operands, base, offset, attribute, lag, ahead, reduces, first, words, word_starts, roles,
                     offsets, conditional, scale, following, bounds, buffer, extent,
                 )  # fmt: skip
+            elif form[k] == 5:
+                _segment(segments, state, 3, 0, 0, k)
             while looping and dead < len(deaths) and death_at[dead] <= k and passing[deaths[dead]]:
                 b = deaths[dead]
                 dead += 1

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import Any, Final
 
 import numpy as np
 
@@ -17,8 +18,23 @@ from tapegrad.schedule.record import Following, Record, Records, Row, four
 from tapegrad.schedule.rows import NO_ROW
 from tapegrad.schedule.storage import Storage, broadcast_strides, contiguous, same, view_of
 from tapegrad.sweep.layout import DIMS, LOOPS, ND, W0, WORDS
+from tapegrad.tape import Interner
 
-LEAF, VIEW, CELL, ROW, RECORDS = range(5)
+LEAF, VIEW, CELL, ROW, RECORDS, CALL = range(6)
+_ANY_STRIDES: Final = frozenset(
+    {"sum", "max", "min", "pad", "slice_add", "slice_set", "item_add", "item_set", "concatenate"}
+)
+
+_HOW: Final = MappingProxyType(
+    {
+        "slice_add": "ACCUMULATE",
+        "slice_set": "COPY",
+        "item_add": "ACCUMULATE",
+        "item_set": "COPY",
+        "scatter_add": "SCATTER_ADD",
+        "scatter_set": "SCATTER_SET",
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +44,8 @@ class Layout:
     VIEW: the result is operand 0's memory from byte `offset` on, `scale` bytes more for each unit of an
     immediate attribute. CELL: the same for a scalar, loaded into a cell. ROW: the scalar machine's `opcode`,
     operands counted in `units` bytes. RECORDS: `records`. `loop`: the place in `LOOPS` of the ufunc's loop that
-    is called, or -1. `in_place`: bit k set where the result may take operand k's buffer; `grows`: by adding to what
-    is there.
+    is called, or -1. CALL: the sweep stops for it. `in_place`: bit k set where the result may take operand k's
+    buffer; `grows`: by adding to what is there.
     """
 
     form: int
@@ -45,7 +61,7 @@ class Layout:
 
 def accepts(op: Op, attribute: Attribute, k: int, source: Storage) -> bool:
     """May operand k lie in memory like this, which is not C order?"""
-    if op.elementwise or op.name in {"sum", "max", "min", "pad", "slice_add", "item_add", "concatenate"}:
+    if op.pointwise or op.name in _ANY_STRIDES:
         return True
     if op.name in {"matmul", "matmul_add"}:
         factor = k - (op.name == "matmul_add")
@@ -56,17 +72,21 @@ def accepts(op: Op, attribute: Attribute, k: int, source: Storage) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Layouts:
-    """Makes layouts for tapes of one floating dtype."""
+    """Makes layouts for tapes of one floating dtype; `functions` are the user's that they call in loops."""
 
     make: Records
+    functions: Interner[Any] = field(default_factory=Interner)
 
     def of(self, op: Op, attribute: Attribute, operands: Sequence[Storage], result: Storage, how: Mode) -> Layout:
         """The layout of a signature."""
         if op.leaf:
             return Layout(LEAF)
-        if op.elementwise:
-            return self._elementwise(op, operands, result, how)
-        view = view_of(op.name, attribute, operands[0], result.type) if len(operands) == 1 else None
+        if op.pointwise:
+            return self._elementwise(op, attribute, operands, result, how)
+        if op.eager:
+            return Layout(CALL if result.type.size else RECORDS)
+        part = len(operands) == 1 and not result.own
+        view = view_of(op.name, attribute, operands[0], result.type) if part else None
         if view is not None and (not result.type.size or same(result.shape, view[1], result.strides)):
             scale = result.type.size and operands[0].strides[0] if op.name == "item" else 0
             size = self.make.itemsize(result.type.kind)
@@ -87,10 +107,18 @@ class Layouts:
         load = WORDS[{FLOAT: "LOAD_F", INT: "LOAD_I", BOOL: "LOAD_B"}[result.kind]]
         return Layout(CELL, offset, load, (self.make.itemsize(result.kind),))
 
-    def _elementwise(self, op: Op, operands: Sequence[Storage], result: Storage, how: Mode) -> Layout:
-        loop = LOOPS.index((op.loop, op.kinds, op.result_kind)) if op.loop else -1
+    def _loop(self, op: Op, attribute: Attribute) -> int:
+        """The place of the op's loop: one that rows name, or after those one of the user's functions; -1: none."""
+        if op.elementwise:
+            return LOOPS.index((op.loop, op.kinds, op.result_kind)) if op.loop else -1
+        return len(LOOPS) + self.functions(attribute[0])
+
+    def _elementwise(
+        self, op: Op, attribute: Attribute, operands: Sequence[Storage], result: Storage, how: Mode
+    ) -> Layout:
+        loop = self._loop(op, attribute)
         types = [result.type, *(s.type for s in operands)]
-        if not result.shape:
+        if not result.shape and (op.value or len(operands) < 3):  # a scalar row has no room for three and a loop
             if not op.value:
                 return Layout(ROW, opcode=WORDS["LOOP_CELL"], units=(1,) * len(types), loop=loop)
             return Layout(ROW, opcode=OPCODES[op.key], units=tuple(self.make.itemsize(t.kind) for t in types))
@@ -98,14 +126,14 @@ class Layouts:
             return Layout(RECORDS)
         strides = [result.strides, *(broadcast_strides(s, result.shape) for s in operands)]
         record = self.make.through(
-            WORDS["LOOP"] if op.loop else OPCODES[op.key],
+            WORDS["LOOP"] if loop >= 0 else OPCODES[op.key],
             result.shape,
             strides,
             types,
             own=(0, 0, 0, 0, 0, max(loop, 0)),
             row=Row(result.row) if how.kind == PER_ROW else None,
         )
-        in_place = 0 if op.loop else sum(1 << k for k, s in enumerate(operands) if s == result)
+        in_place = 0 if loop >= 0 else sum(1 << k for k, s in enumerate(operands) if s == result)
         return Layout(RECORDS, records=(record,), in_place=in_place, loop=loop)
 
     def _records(  # noqa: PLR0911 - one case a row
@@ -119,10 +147,10 @@ class Layouts:
                 return [self._copied(op.name, attribute, operands[0], result, how)]
             case "pad":
                 return self._padded(attribute[1], operands, result, how)
-            case "slice_add":
-                return [*first, *self._into("ACCUMULATE", attribute, operands, 1, result, how)]
-            case "item_add":
-                return [*first, self._item_added(operands[1], result, how)]
+            case "slice_add" | "slice_set":
+                return [*first, *self._into(_HOW[op.name], attribute, operands, 1, result, how)]
+            case "item_add" | "item_set":
+                return [*first, self._into_item(_HOW[op.name], operands[1], result, how)]
             case "concatenate":
                 windows = [concatenate_window(attribute[0], types, k) for k in range(len(types))]
                 return [r for k, w in enumerate(windows) for r in self._into("COPY", w, operands, k, result, how)]
@@ -138,11 +166,9 @@ class Layouts:
                         "SCATTER_ADD", (attribute[0], attribute[2]), (operands[0], result, operands[1]), (0, 1, 2), how
                     ),
                 ]
-            case "scatter_add":
-                return [
-                    *first,
-                    *self._selected("SCATTER_ADD", attribute, (operands[1], result, operands[2]), (0, 2, 3), how),
-                ]
+            case "scatter_add" | "scatter_set":
+                slots = (operands[1], result, operands[2])
+                return [*first, *self._selected(_HOW[op.name], attribute[:2], slots, (0, 2, 3), how)]
             case "matmul":
                 # A product over rows adds to what it begins with: zeros.
                 begin = [make.fill(result, 0)] if how.kind == REDUCTION else []
@@ -200,11 +226,11 @@ class Layouts:
         stays = start == 0 and operands[0].strides == result.strides
         return [*records, *(replace(record, unless_in_place=stays) for record in into)]
 
-    def _item_added(self, source: Storage, result: Storage, how: Mode) -> Record:
-        """Add an operand at one place of axis 0, which an immediate attribute tells."""
+    def _into_item(self, name: str, source: Storage, result: Storage, how: Mode) -> Record:
+        """Move an operand to one place of axis 0, which an immediate attribute tells."""
         row = Row(source.row) if how.kind == PER_ROW else None
         strides = (result.strides[1:], source.strides)
-        record = self.make.move("ACCUMULATE", result, source, strides, role=2, row=row)
+        record = self.make.move(name, result, source, strides, role=2, row=row)
         return replace(record, scale=result.strides[0] * self.make.itemsize(result.type.kind))
 
     def _reduced(self, name: str, axes: Attribute, source: Storage, result: Storage, how: Mode) -> list[Record]:

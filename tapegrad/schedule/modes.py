@@ -18,7 +18,9 @@ LEAF, WHOLE, PER_ROW, REDUCTION = range(4)  # instructions
 SAME, ALIGNED, NEEDED_WHOLE = range(3)  # operands
 
 _REDUCING: Final = frozenset({"sum", "max", "min", "matmul", "matmul_add", "scatter", "scatter_add"})
-_PIECES: Final = frozenset({"pad", "slice_add", "concatenate"})  # an operand may be one row of the result
+_PIECES: Final = frozenset({"pad", "slice_add", "slice_set", "concatenate"})  # an operand may be one row of the result
+
+_SCATTERS: Final = frozenset({"scatter", "scatter_add", "scatter_set"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +62,11 @@ def _free(op: Op, modes: Sequence[int], types: Sequence[ArrayType], row: int) ->
     """May operands of a moving op lack the row axis? One row may be put in; indices may be the same for all."""
     if op.name in _PIECES:
         return all(m != SAME or types[k].shape[row] == 1 for k, m in enumerate(modes))
-    return op.name in {"scatter", "scatter_add"} and SAME not in modes[:-1]
+    return op.name in _SCATTERS and SAME not in modes[:-1]
 
 
 def _outermost(op: Op, rows: Sequence[int], row: int) -> bool:
     """Selections take rows as their first axis only: what they select must stay in one piece."""
-    if op.name not in {"gather", "scatter", "scatter_add"}:
+    if op.name != "gather" and op.name not in _SCATTERS:
         return True
     return row in {NO_ROW, 0} and all(r in {NO_ROW, 0} for r in rows)

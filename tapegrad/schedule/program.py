@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any, Final
 
 import numpy as np
@@ -13,6 +15,7 @@ from tapegrad.ops.row import ArrayType
 from tapegrad.ops.table import CONSTANT, OPCODES, OPS, flags
 from tapegrad.passes.dead import drop_dead
 from tapegrad.schedule.buffers import CELL_BYTES, Placement, Wanted, place
+from tapegrad.schedule.call import Call, calls_of
 from tapegrad.schedule.code import SHIFT, Code, Emission, Templates, flat
 from tapegrad.schedule.emit import emit
 from tapegrad.schedule.factors import pull_factors
@@ -28,8 +31,9 @@ from tapegrad.tape import Tape
 
 CHECKS: Final = "TAPEGRAD_CHECKS"  # environment variable: "poison", "bounds", or both with a comma
 MOST_BASES: Final = 1 << 15  # an address has fifteen bits for its base
+_SOLUTIONS: Final = frozenset({"lu", "lu_solve", "solve_triangular"})  # run by SciPy's LAPACK
 LARGE: Final = 1 << 24  # multiply-adds of a product that more threads make faster
-_CAN_FAIL: Final = ("gather", "scatter", "scatter_add")
+_CAN_FAIL: Final = frozenset({"gather", "scatter", "scatter_add", "scatter_set", *(op.name for op in OPS if op.eager)})
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,7 +52,9 @@ class Program:
         constants: the array constants, one base each.
         outputs: types of the results.
         sums: what the threads of a loop add up.
-        loops: places in `LOOPS` of the ufunc loops that are called; `products`: is BLAS? `wide`: has it
+        calls: by segment, what the sweep stops for.
+        loops: places in `LOOPS` of the ufunc loops that are called, and after those of the user's `functions`;
+            `products`: is BLAS? `wide`: has it
             whole products that more threads make faster?
         poison, bounds: the checking modes.
     """
@@ -62,7 +68,9 @@ class Program:
     constants: tuple[Any, ...]
     outputs: tuple[ArrayType, ...]
     sums: tuple[Sum, ...]
+    calls: Mapping[int, Call]
     loops: frozenset[int]
+    functions: tuple[Any, ...]
     products: bool
     wide: bool
     poison: bool
@@ -378,6 +386,7 @@ def _program(draft: Draft) -> Program:
     )
     layouts = found.layouts
     code = emit(emission, Templates.of(layouts), layouts, maker, poison=poison, bounds=bounds)
+    calls = calls_of(tape, code, placement)
     return Program(
         code=code,
         tape=tape,
@@ -388,9 +397,11 @@ def _program(draft: Draft) -> Program:
         constants=tuple(arrays),
         outputs=tuple(tape.type(d) for d in dependents),
         sums=_sums(tape, known, plan, placement, form),
+        calls=MappingProxyType(calls),
         loops=frozenset(lay.loop for lay in layouts if lay.loop >= 0),
+        functions=found.functions,
         products=any(r.words[0] == WORDS["MATMUL"] for lay in layouts for r in lay.records),
-        wide=any(_is_wide(r) for lay in layouts for r in lay.records),
+        wide=any(_is_wide(r) for lay in layouts for r in lay.records) or any(map(_is_large, calls.values())),
         poison=poison,
         bounds=bounds,
     )
@@ -402,6 +413,11 @@ def _is_wide(record: Record) -> bool:
         return False
     m, n, k = record.words[W0 : W0 + 3]
     return m * n * k >= LARGE
+
+
+def _is_large(call: Call) -> bool:
+    """Is it a solution of many equations? It is LAPACK's, which calls the same BLAS."""
+    return call.op.name in _SOLUTIONS and call.operands[0].type.shape[-1] ** 3 >= LARGE
 
 
 def _sums(tape: Tape, known: Phases, plan: Plan, placement: Placement, form: Any) -> tuple[Sum, ...]:

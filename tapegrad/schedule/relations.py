@@ -31,9 +31,9 @@ class Relations:
 
 def relations(op: Op, attribute: Attribute, types: Sequence[ArrayType], result: ArrayType) -> Relations:
     """The relations of a signature; axes of length 1 have none, nor have empty arrays."""
-    if op.leaf or not result.size or not all(t.size for t in types):
+    if op.leaf or op.eager or not result.size or not all(t.size for t in types):
         return Relations(strict=True)
-    if op.elementwise or op.name == "broadcast_to":
+    if op.pointwise or op.name == "broadcast_to":
         return Relations(tuple(a for k, t in enumerate(types) for a in _broadcast(k, t.shape, result.shape)))
     found = _structural(op.name, attribute, types, result)
     aligned = tuple(
@@ -72,11 +72,11 @@ def _structural(  # noqa: C901, PLR0911, PLR0912 - one case a row
             return Relations(tuple(_windowed(0, attribute, 1)), strict=True)
         case "pad":
             return Relations(tuple(_windowed(0, attribute[1], -1)), strict=True)
-        case "slice_add":
+        case "slice_add" | "slice_set":
             return Relations((*_same(0, len(first)), *_windowed(1, attribute, -1)), strict=True)
         case "item":
             return Relations(tuple((0, a + 1, a, 0) for a in range(len(result.shape))), strict=True)
-        case "item_add":
+        case "item_add" | "item_set":
             added = [(1, a, a + 1, 0) for a in range(len(types[1].shape))]
             return Relations((*_same(0, len(first))[1:], *added), strict=True)
         case "concatenate":
@@ -94,6 +94,9 @@ def _structural(  # noqa: C901, PLR0911, PLR0912 - one case a row
         case "scatter_add":
             found = _scattered(1, attribute[0], attribute[-1], types)
             return Relations((*_same(0, len(first)), *found.aligned), found.summed, strict=True)
+        case "scatter_set":  # in order, so not stretch by stretch
+            found = _scattered(1, attribute[0], attribute[1], types)
+            return Relations((*_same(0, len(first)), *found.aligned), strict=True)
         case "matmul":
             return _multiplied(0, attribute, types, result)
         case "matmul_add":

@@ -12,17 +12,18 @@ from typing import Any, Final
 import numpy as np
 
 from tapegrad.ops.row import Attribute, Op
-from tapegrad.ops.table import INPUT, OPCODES, OPS
+from tapegrad.ops.table import INPUT, OPCODES, OPS, flags
 from tapegrad.passes.narrow import is_narrow
 from tapegrad.passes.signature import signatures
+from tapegrad.schedule.apart import copied_apart
 from tapegrad.schedule.layout import LEAF as LEAF_FORM
-from tapegrad.schedule.layout import Layout, Layouts, accepts
+from tapegrad.schedule.layout import VIEW, Layout, Layouts, accepts
 from tapegrad.schedule.modes import PER_ROW, Mode, mode
 from tapegrad.schedule.products import leading
 from tapegrad.schedule.record import Records
 from tapegrad.schedule.relations import Relations, relations
 from tapegrad.schedule.rows import NO_ROW, SMALL, families
-from tapegrad.schedule.storage import Storage, default_storage, same, view_of
+from tapegrad.schedule.storage import Storage, contiguous, default_storage, same, view_of
 from tapegrad.tape import Tape
 
 _VIEWS: Final = ("reshape", "slice", "item", "transpose", "broadcast_to")
@@ -38,6 +39,7 @@ class Slots:
         storage: int32[n], places in `storages`.
         row: int32[n], the row axis, -1: none.
         in_full: bool[n], must all rows be kept? A reader needs them in C order, which a window can't give.
+        functions: the user's, which loops call.
     """
 
     signature: Any
@@ -47,6 +49,7 @@ class Slots:
     storages: tuple[Storage, ...]
     row: Any
     in_full: Any
+    functions: tuple[Any, ...]
 
 
 def _operation(tape: Tape, i: int) -> tuple[Op, Attribute]:
@@ -78,14 +81,27 @@ def slots(tape: Tape, make: Records, row: Any) -> Slots:
         signature, firsts = signatures(tape, kinds)
     modes = _modes(tape, firsts, row)
     moved = np.array([m.kind == PER_ROW for m in modes], np.bool_)[signature] & (row > 0)
+    moved &= ~flags("eager")[tape.opcodes]
     outermost, plain = moved, kinds
     kinds, storages = _defaults(tape, plain, row, outermost)
     if outermost.any():
         outermost = _readable(tape, kinds, storages, outermost)
         kinds, storages = _defaults(tape, plain, row, outermost)
     kinds, storages = _read_in_place(tape, kinds, storages)
+    found = _laid_out(tape, make, row, kinds, storages, moved & ~outermost)
+    nbytes = np.array([make.nbytes(t) for t in tape.types], np.int64)[tape.type_ids]
+    view = np.array([lay.form == VIEW for lay in found.layouts], np.bool_)[found.signature]
+    apart = copied_apart(tape, view, row == NO_ROW, nbytes)
+    if not apart.any():
+        return found
+    kinds, storages = _copied(kinds, storages, apart)
+    return _laid_out(tape, make, row, kinds, storages, found.in_full)
+
+
+def _laid_out(tape: Tape, make: Records, row: Any, kinds: Any, storages: list[Storage], in_full: Any) -> Slots:
+    """The layouts of all signatures, for slots of these kinds."""
     signature, firsts = signatures(tape, kinds)
-    final = _modes(tape, firsts, row)
+    modes = _modes(tape, firsts, row)
     maker = Layouts(make)
     layouts = []
     for s, i in enumerate(firsts.tolist()):
@@ -94,8 +110,19 @@ def slots(tape: Tape, make: Records, row: Any) -> Slots:
             layouts.append(maker.argument(tape.type(i)))
             continue
         operands = [storages[kinds[o]] for o in tape.read(i)]
-        layouts.append(maker.of(op, attribute, operands, storages[kinds[i]], final[s]))
-    return Slots(signature, tuple(final), tuple(layouts), kinds, tuple(storages), row, moved & ~outermost)
+        layouts.append(maker.of(op, attribute, operands, storages[kinds[i]], modes[s]))
+    called = tuple(maker.functions.items)
+    return Slots(signature, tuple(modes), tuple(layouts), kinds, tuple(storages), row, in_full, called)
+
+
+def _copied(kinds: Any, storages: list[Storage], apart: Any) -> tuple[Any, list[Storage]]:
+    """Kinds and storages of which those `apart` have memory of their own, in C order."""
+    marked = _numbered(kinds, apart.astype(np.int32))
+    found = []
+    for i in _firsts(marked).tolist():
+        s = storages[kinds[i]]
+        found.append(Storage(s.type, s.row, contiguous(s.shape), own=True) if apart[i] else s)
+    return marked, found
 
 
 def _defaults(tape: Tape, kinds: Any, row: Any, outermost: Any) -> tuple[Any, list[Storage]]:

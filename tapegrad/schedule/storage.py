@@ -7,7 +7,7 @@ are the same whether the window holds one row or all of them.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from tapegrad.ops.row import ArrayType, Attribute
 from tapegrad.schedule.rows import NO_ROW
@@ -17,11 +17,12 @@ Strides = tuple[int, ...]
 
 @dataclass(frozen=True, slots=True)
 class Storage:
-    """Type, row axis (-1: none) and strides of a slot."""
+    """Type, row axis (-1: none) and strides of a slot. `own`: it must be no part of other memory."""
 
     type: ArrayType
     row: int
     strides: Strides
+    own: bool = field(default=False, compare=False)
 
     @property
     def shape(self) -> tuple[int, ...]:

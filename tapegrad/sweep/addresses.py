@@ -33,7 +33,11 @@ def ufunc_loop(path: str, kinds: str, result: str, itemsize: int) -> tuple[int, 
 
     The loop is taken from the ufunc object itself, so arrays get bit for bit what NumPy gives.
     """
-    ufunc: Any = find_ufunc(path)
+    return loop_of(find_ufunc(path), path, kinds, result, itemsize)
+
+
+def loop_of(ufunc: Any, path: str, kinds: str, result: str, itemsize: int) -> tuple[int, int]:
+    """As `ufunc_loop`, of a ufunc at hand."""
     head = _Head.from_address(id(ufunc))
     if (head.nin, head.nout, head.ntypes) != (ufunc.nin, ufunc.nout, ufunc.ntypes):
         raise UnsupportedError(f"{path}: this NumPy lays its ufuncs out in a way that tapegrad does not know")

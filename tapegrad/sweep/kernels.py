@@ -12,7 +12,7 @@ from numba.extending import intrinsic
 
 from tapegrad.jit import entry, kernel, reduction
 
-DIGEST = "032ddaca7ec15355"
+DIGEST = "3f8f8faaa81557da"
 SEGMENTS = 0
 RECORDS = 1
 SCALARS = 2
@@ -45,24 +45,25 @@ BOUNDS = 8
 ALL_ROWS = 1099511627776
 LOOP_ROW = 6
 VECTOR_SCRATCH = 512
-COPY = 113
-LOOP = 114
-FILL = 115
-SHIFT = 116
-ACCUMULATE = 117
-MATMUL = 118
-SUM_F = 119
-MAX_F = 120
-MIN_F = 121
-SUM_I = 122
-MAX_I = 123
-MIN_I = 124
-GATHER = 125
-SCATTER_ADD = 126
-LOAD_F = 127
-LOAD_I = 128
-LOAD_B = 129
-LOOP_CELL = 130
+COPY = 249
+LOOP = 250
+FILL = 251
+SHIFT = 252
+ACCUMULATE = 253
+MATMUL = 254
+SUM_F = 255
+MAX_F = 256
+MIN_F = 257
+SUM_I = 258
+MAX_I = 259
+MIN_I = 260
+GATHER = 261
+SCATTER_ADD = 262
+SCATTER_SET = 263
+LOAD_F = 264
+LOAD_I = 265
+LOAD_B = 266
+LOOP_CELL = 267
 
 # --- pointers: Addresses, pointers, calls by address.
 
@@ -347,6 +348,19 @@ def scatter_add(o, x, index, rows, between, m, after, length, one):
                     po[to + r] += px[at + r]
             before += 1
 
+
+@kernel
+def scatter_set(o, x, index, rows, between, m, after, length, size):
+    """o[p, q, index[p, j], r] = x[p, q, j, r], p one of `rows`, q one of `between`, in order; indices are checked."""
+    k = ints(index)
+    before = 0
+    for p in range(rows):
+        for _ in range(between):
+            for j in range(m):
+                i = k[p * m + j] if k[p * m + j] >= 0 else k[p * m + j] + length
+                copy(o + (before * length + i) * after * size, x + (before * m + j) * after * size, after, 1, 1, size)
+            before += 1
+
 # --- reductions: Reductions over an inner stretch of n elements: into one element (so = 0), or element by element.
 
 
@@ -627,8 +641,8 @@ def map_vectors(function, lanes, size, bounded, scratch, n, o, u, so, su):
 
 
 @kernel
-def call_loop(loops, which, scratch, n, o, u, v, so, su, sv):
-    """Run a function of one operand, or of two (v is not 0); strides in bytes.
+def call_loop(loops, which, scratch, n, o, u, v, w, so, su, sv, sw):
+    """Run a function of one operand, of two (v is not 0) or of three (w is not 0); strides in bytes.
 
     By a vector function where the table of loops has one, else by the inner loop of a ufunc.
     """
@@ -640,6 +654,8 @@ def call_loop(loops, which, scratch, n, o, u, v, so, su, sv):
     s[0], s[1], s[4], s[5], s[6] = u, o, n, su, so
     if v != 0:
         s[1], s[2], s[6], s[7] = v, o, sv, so
+    if w != 0:
+        s[2], s[3], s[7], s[8] = w, o, sw, so
     call4(row[0], scratch, scratch + 32, scratch + 40, row[1])
 
 
@@ -654,313 +670,313 @@ def run_scalars(control, first, last, one):
     for pc in range(first, last):
         row = pointer_at(rows, pc * 5)
         op, o, u, v, w = row[0], np.int64(row[1]), np.int64(row[2]), np.int64(row[3]), np.int64(row[4])
-        if op == 20:
+        if op == 58:
             x = F[u]
             y = F[v]
             F[o] = x + y
-        elif op == 21:
+        elif op == 59:
             x = I[u]
             y = I[v]
             I[o] = x + y
-        elif op == 22:
+        elif op == 60:
             x = F[u]
             y = F[v]
             F[o] = x - y
-        elif op == 23:
+        elif op == 61:
             x = I[u]
             y = I[v]
             I[o] = x - y
-        elif op == 24:
-            x = F[u]
-            y = F[v]
-            F[o] = x * y
-        elif op == 25:
-            x = I[u]
-            y = I[v]
-            I[o] = x * y
-        elif op == 26:
-            x = F[u]
-            y = F[v]
-            F[o] = x / y
-        elif op == 27:
-            x = F[u]
-            y = F[v]
-            F[o] = x ** y
-        elif op == 32:
-            x = F[u]
-            F[o] = -x
-        elif op == 33:
-            x = I[u]
-            I[o] = -x
-        elif op == 34:
-            x = F[u]
-            F[o] = x * x
-        elif op == 35:
-            x = I[u]
-            I[o] = x * x
-        elif op == 36:
-            x = F[u]
-            F[o] = 1.0 / x
-        elif op == 37:
-            x = F[u]
-            F[o] = abs(x)
-        elif op == 38:
-            x = I[u]
-            I[o] = abs(x)
-        elif op == 39:
-            x = F[u]
-            F[o] = x if x != x else (x > 0) - (x < 0)
-        elif op == 40:
-            x = I[u]
-            I[o] = x if x != x else (x > 0) - (x < 0)
-        elif op == 41:
-            x = F[u]
-            F[o] = math.exp(x)
-        elif op == 42:
-            x = F[u]
-            F[o] = math.expm1(x)
-        elif op == 43:
-            x = F[u]
-            F[o] = math.log(x)
-        elif op == 44:
-            x = F[u]
-            F[o] = math.log1p(x)
-        elif op == 45:
-            x = F[u]
-            F[o] = math.sqrt(x)
-        elif op == 47:
-            x = F[u]
-            F[o] = math.sin(x)
-        elif op == 48:
-            x = F[u]
-            F[o] = math.cos(x)
-        elif op == 49:
-            x = F[u]
-            F[o] = math.tan(x)
-        elif op == 50:
-            x = F[u]
-            F[o] = math.asin(x)
-        elif op == 51:
-            x = F[u]
-            F[o] = math.acos(x)
-        elif op == 52:
-            x = F[u]
-            F[o] = math.atan(x)
-        elif op == 53:
-            x = F[u]
-            y = F[v]
-            F[o] = math.atan2(x, y)
-        elif op == 54:
-            x = F[u]
-            F[o] = math.sinh(x)
-        elif op == 55:
-            x = F[u]
-            F[o] = math.cosh(x)
-        elif op == 56:
-            x = F[u]
-            F[o] = math.tanh(x)
-        elif op == 58:
-            x = F[u]
-            F[o] = math.erf(x)
         elif op == 62:
             x = F[u]
             y = F[v]
-            F[o] = x if (x > y) | (x != x) else y
+            F[o] = x * y
         elif op == 63:
             x = I[u]
             y = I[v]
-            I[o] = x if (x > y) | (x != x) else y
+            I[o] = x * y
         elif op == 64:
             x = F[u]
             y = F[v]
-            F[o] = x if (x < y) | (x != x) else y
+            F[o] = x / y
         elif op == 65:
+            x = F[u]
+            y = F[v]
+            F[o] = x ** y
+        elif op == 72:
+            x = F[u]
+            F[o] = -x
+        elif op == 73:
+            x = I[u]
+            I[o] = -x
+        elif op == 74:
+            x = F[u]
+            F[o] = x * x
+        elif op == 75:
+            x = I[u]
+            I[o] = x * x
+        elif op == 76:
+            x = F[u]
+            F[o] = 1.0 / x
+        elif op == 77:
+            x = F[u]
+            F[o] = abs(x)
+        elif op == 78:
+            x = I[u]
+            I[o] = abs(x)
+        elif op == 79:
+            x = F[u]
+            F[o] = x if x != x else (x > 0) - (x < 0)
+        elif op == 80:
+            x = I[u]
+            I[o] = x if x != x else (x > 0) - (x < 0)
+        elif op == 84:
+            x = F[u]
+            y = F[v]
+            F[o] = x if (x > y) | (x != x) else y
+        elif op == 85:
+            x = I[u]
+            y = I[v]
+            I[o] = x if (x > y) | (x != x) else y
+        elif op == 86:
+            x = F[u]
+            y = F[v]
+            F[o] = x if (x < y) | (x != x) else y
+        elif op == 87:
             x = I[u]
             y = I[v]
             I[o] = x if (x < y) | (x != x) else y
-        elif op == 66:
+        elif op == 92:
             x = F[u]
             y = F[v]
             F[o] = (x > y) + 0.5 * (x == y)
-        elif op == 67:
+        elif op == 93:
             c = B[u]
             x = F[v]
             y = F[w]
             F[o] = x if c else y
-        elif op == 68:
+        elif op == 94:
             c = B[u]
             x = I[v]
             y = I[w]
             I[o] = x if c else y
-        elif op == 69:
+        elif op == 95:
             c = B[u]
             x = B[v]
             y = B[w]
             B[o] = x if c else y
-        elif op == 70:
+        elif op == 96:
             x = F[u]
             y = F[v]
             F[o] = 0.0 if x == 0.0 else x * y
-        elif op == 71:
+        elif op == 97:
             x = F[u]
             y = F[v]
             a = F[w]
             F[o] = x * y + a
-        elif op == 72:
+        elif op == 98:
             x = F[u]
             y = F[v]
             a = F[w]
             F[o] = x * y - a
-        elif op == 73:
+        elif op == 99:
             x = F[u]
             y = F[v]
             a = F[w]
             F[o] = a - x * y
-        elif op == 74:
+        elif op == 100:
             x = F[u]
             F[o] = np.floor(x)
-        elif op == 75:
+        elif op == 101:
             x = F[u]
             F[o] = np.ceil(x)
-        elif op == 78:
+        elif op == 113:
             x = F[u]
             y = F[v]
             B[o] = x < y
-        elif op == 79:
+        elif op == 114:
             x = I[u]
             y = I[v]
             B[o] = x < y
-        elif op == 80:
+        elif op == 115:
             x = B[u]
             y = B[v]
             B[o] = x < y
-        elif op == 81:
+        elif op == 116:
             x = F[u]
             y = F[v]
             B[o] = x <= y
-        elif op == 82:
+        elif op == 117:
             x = I[u]
             y = I[v]
             B[o] = x <= y
-        elif op == 83:
+        elif op == 118:
             x = B[u]
             y = B[v]
             B[o] = x <= y
-        elif op == 84:
+        elif op == 119:
             x = F[u]
             y = F[v]
             B[o] = x > y
-        elif op == 85:
+        elif op == 120:
             x = I[u]
             y = I[v]
             B[o] = x > y
-        elif op == 86:
+        elif op == 121:
             x = B[u]
             y = B[v]
             B[o] = x > y
-        elif op == 87:
+        elif op == 122:
             x = F[u]
             y = F[v]
             B[o] = x >= y
-        elif op == 88:
+        elif op == 123:
             x = I[u]
             y = I[v]
             B[o] = x >= y
-        elif op == 89:
+        elif op == 124:
             x = B[u]
             y = B[v]
             B[o] = x >= y
-        elif op == 90:
+        elif op == 125:
             x = F[u]
             y = F[v]
             B[o] = x == y
-        elif op == 91:
+        elif op == 126:
             x = I[u]
             y = I[v]
             B[o] = x == y
-        elif op == 92:
+        elif op == 127:
             x = B[u]
             y = B[v]
             B[o] = x == y
-        elif op == 93:
+        elif op == 128:
             x = F[u]
             y = F[v]
             B[o] = x != y
-        elif op == 94:
+        elif op == 129:
             x = I[u]
             y = I[v]
             B[o] = x != y
-        elif op == 95:
+        elif op == 130:
             x = B[u]
             y = B[v]
             B[o] = x != y
-        elif op == 96:
+        elif op == 131:
             x = F[u]
             B[o] = x != x
-        elif op == 97:
+        elif op == 132:
             x = F[u]
             B[o] = x - x == 0.0
-        elif op == 98:
+        elif op == 133:
             x = F[u]
             B[o] = x == math.inf or x == -math.inf
-        elif op == 99:
+        elif op == 134:
             x = B[u]
             y = B[v]
             B[o] = (x != 0) & (y != 0)
-        elif op == 100:
+        elif op == 135:
             x = B[u]
             y = B[v]
             B[o] = (x != 0) | (y != 0)
-        elif op == 101:
+        elif op == 136:
             x = B[u]
             y = B[v]
             B[o] = (x != 0) ^ (y != 0)
-        elif op == 102:
+        elif op == 137:
             x = B[u]
             B[o] = x == 0
-        elif op == 103:
+        elif op == 138:
             x = I[u]
             F[o] = x
-        elif op == 104:
+        elif op == 139:
             x = B[u]
             F[o] = x
-        elif op == 105:
+        elif op == 140:
             x = F[u]
             I[o] = int(x)
-        elif op == 106:
+        elif op == 141:
             x = B[u]
             I[o] = int(x)
-        elif op == 107:
+        elif op == 142:
             x = F[u]
             B[o] = x != 0
-        elif op == 108:
+        elif op == 143:
             x = I[u]
             B[o] = x != 0
-        elif op == 109:
+        elif op == 144:
             x = I[u]
             y = I[v]
             I[o] = -1099511627776 if x < -y or x >= y else (x + y if x < 0 else x)
-        elif op == 110:
+        elif op == 145:
             x = F[u]
             y = F[v]
             if word[GUARDED] != 0 and not (x == y or (x != x and y != y)):
                 word[WHERE] = pc
                 return GUARD_FAILED
             B[o] = 1
-        elif op == 111:
+        elif op == 146:
             x = I[u]
             y = I[v]
             if word[GUARDED] != 0 and not (x == y or (x != x and y != y)):
                 word[WHERE] = pc
                 return GUARD_FAILED
             B[o] = 1
-        elif op == 112:
+        elif op == 147:
             x = B[u]
             y = B[v]
             if word[GUARDED] != 0 and not (x == y or (x != x and y != y)):
                 word[WHERE] = pc
                 return GUARD_FAILED
             B[o] = 1
+        elif op == 148:
+            x = F[u]
+            F[o] = math.exp(x)
+        elif op == 151:
+            x = F[u]
+            F[o] = math.expm1(x)
+        elif op == 152:
+            x = F[u]
+            F[o] = math.log(x)
+        elif op == 155:
+            x = F[u]
+            F[o] = math.log1p(x)
+        elif op == 158:
+            x = F[u]
+            F[o] = math.sqrt(x)
+        elif op == 161:
+            x = F[u]
+            F[o] = math.sin(x)
+        elif op == 162:
+            x = F[u]
+            F[o] = math.cos(x)
+        elif op == 163:
+            x = F[u]
+            F[o] = math.tan(x)
+        elif op == 164:
+            x = F[u]
+            F[o] = math.asin(x)
+        elif op == 165:
+            x = F[u]
+            F[o] = math.acos(x)
+        elif op == 166:
+            x = F[u]
+            F[o] = math.atan(x)
+        elif op == 167:
+            x = F[u]
+            y = F[v]
+            F[o] = math.atan2(x, y)
+        elif op == 168:
+            x = F[u]
+            F[o] = math.sinh(x)
+        elif op == 169:
+            x = F[u]
+            F[o] = math.cosh(x)
+        elif op == 170:
+            x = F[u]
+            F[o] = math.tanh(x)
+        elif op == 177:
+            x = F[u]
+            F[o] = math.erf(x)
         elif op == LOAD_F:
             F[o] = floats(resolve(bases, side[u]), one)[0]
         elif op == LOAD_I:
@@ -968,7 +984,7 @@ def run_scalars(control, first, last, one):
         elif op == LOAD_B:
             B[o] = octets(resolve(bases, side[u]))[0]
         elif op == LOOP_CELL:
-            call_loop(loops, w, scratch, 1, arena + o, arena + u, arena + v if v >= 0 else 0, 0, 0, 0)
+            call_loop(loops, w, scratch, 1, arena + o, arena + u, arena + v if v >= 0 else 0, 0, 0, 0, 0, 0)
     return OK
 
 
@@ -976,7 +992,7 @@ def run_scalars(control, first, last, one):
 def reaches(record, j):
     """(low, high): the elements that operand j of a record goes through, relative to its address."""
     op = record[0]
-    if op == GATHER or op == SCATTER_ADD:
+    if op >= GATHER:
         groups, m, after, length, between = record[W0], record[W0 + 1], record[W0 + 2], record[W0 + 3], record[W0 + 4]
         selected, whole, indices = groups * between * m * after, groups * between * length * after, groups * m
         if op == GATHER:
@@ -1020,15 +1036,15 @@ def outside(record, j, address, bases, extents):
 
 
 @kernel
-def run_other(op, record, word, o, u, v, scratch, one):
+def run_other(op, record, word, o, u, v, w, scratch, one):
     """One inner stretch of an instruction that is not elementwise."""
     n, so, su = record[W0], record[W0 + 1], record[W0 + 2]
     if op == COPY:
         copy(o, u, n, so, su, record[SIZES] & 255)
     elif op == LOOP:
-        sizes, sv = record[SIZES], record[W0 + 3]
-        z0, z1, z2 = sizes & 255, (sizes >> 8) & 255, (sizes >> 16) & 255
-        call_loop(ints(word[LOOPS]), record[W0 + 5], scratch, n, o, u, v, so * z0, su * z1, sv * z2)
+        sizes, sv, sw = record[SIZES], record[W0 + 3], record[W0 + 4]
+        z0, z1, z2, z3 = sizes & 255, (sizes >> 8) & 255, (sizes >> 16) & 255, (sizes >> 24) & 255
+        call_loop(ints(word[LOOPS]), record[W0 + 5], scratch, n, o, u, v, w, so * z0, su * z1, sv * z2, sw * z3)
     elif op == FILL:
         fill(o, n, record[SIZES] & 255, so)
     elif op == SHIFT:
@@ -1069,8 +1085,10 @@ def run_selection(op, record, o, u, v, one):
         return wrong
     if op == GATHER:
         gather(o, u, v, rows, between, m, after, length, record[SIZES] & 255)
-    else:
+    elif op == SCATTER_ADD:
         scatter_add(o, u, v, rows, between, m, after, length, one)
+    else:
+        scatter_set(o, u, v, rows, between, m, after, length, record[SIZES] & 255)
     return -1
 
 
@@ -1165,7 +1183,7 @@ def sweep(control, one):
                 rounds *= record[DIMS + 5 * d]
                 counters[d] = 0
             for _ in range(rounds):
-                if op == 20:
+                if op == 58:
                     po = floats(o, one)
                     pu = floats(u, one)
                     pv = floats(v, one)
@@ -1189,7 +1207,7 @@ def sweep(control, one):
                             x = load(pu, i * su)
                             y = load(pv, i * sv)
                             store(po, i, x + y)
-                elif op == 22:
+                elif op == 60:
                     po = floats(o, one)
                     pu = floats(u, one)
                     pv = floats(v, one)
@@ -1213,120 +1231,6 @@ def sweep(control, one):
                             x = load(pu, i * su)
                             y = load(pv, i * sv)
                             store(po, i, x - y)
-                elif op == 24:
-                    po = floats(o, one)
-                    pu = floats(u, one)
-                    pv = floats(v, one)
-                    if su == 1 and sv == 1:
-                        for i in range(n):
-                            x = load(pu, i)
-                            y = load(pv, i)
-                            store(po, i, x * y)
-                    elif su == 1 and sv == 0:
-                        y = load(pv, 0)
-                        for i in range(n):
-                            x = load(pu, i)
-                            store(po, i, x * y)
-                    elif su == 0 and sv == 1:
-                        x = load(pu, 0)
-                        for i in range(n):
-                            y = load(pv, i)
-                            store(po, i, x * y)
-                    else:
-                        for i in range(n):
-                            x = load(pu, i * su)
-                            y = load(pv, i * sv)
-                            store(po, i, x * y)
-                elif op == 26:
-                    po = floats(o, one)
-                    pu = floats(u, one)
-                    pv = floats(v, one)
-                    if su == 1 and sv == 1:
-                        for i in range(n):
-                            x = load(pu, i)
-                            y = load(pv, i)
-                            store(po, i, x / y)
-                    elif su == 1 and sv == 0:
-                        y = load(pv, 0)
-                        for i in range(n):
-                            x = load(pu, i)
-                            store(po, i, x / y)
-                    elif su == 0 and sv == 1:
-                        x = load(pu, 0)
-                        for i in range(n):
-                            y = load(pv, i)
-                            store(po, i, x / y)
-                    else:
-                        for i in range(n):
-                            x = load(pu, i * su)
-                            y = load(pv, i * sv)
-                            store(po, i, x / y)
-                elif op == 32:
-                    po = floats(o, one)
-                    pu = floats(u, one)
-                    if su == 1:
-                        for i in range(n):
-                            x = load(pu, i)
-                            store(po, i, -x)
-                    else:
-                        for i in range(n):
-                            x = load(pu, i * su)
-                            store(po, i, -x)
-                elif op == 34:
-                    po = floats(o, one)
-                    pu = floats(u, one)
-                    if su == 1:
-                        for i in range(n):
-                            x = load(pu, i)
-                            store(po, i, x * x)
-                    else:
-                        for i in range(n):
-                            x = load(pu, i * su)
-                            store(po, i, x * x)
-                elif op == 36:
-                    po = floats(o, one)
-                    pu = floats(u, one)
-                    if su == 1:
-                        for i in range(n):
-                            x = load(pu, i)
-                            store(po, i, 1.0 / x)
-                    else:
-                        for i in range(n):
-                            x = load(pu, i * su)
-                            store(po, i, 1.0 / x)
-                elif op == 37:
-                    po = floats(o, one)
-                    pu = floats(u, one)
-                    if su == 1:
-                        for i in range(n):
-                            x = load(pu, i)
-                            store(po, i, abs(x))
-                    else:
-                        for i in range(n):
-                            x = load(pu, i * su)
-                            store(po, i, abs(x))
-                elif op == 39:
-                    po = floats(o, one)
-                    pu = floats(u, one)
-                    if su == 1:
-                        for i in range(n):
-                            x = load(pu, i)
-                            store(po, i, x if x != x else (x > 0) - (x < 0))
-                    else:
-                        for i in range(n):
-                            x = load(pu, i * su)
-                            store(po, i, x if x != x else (x > 0) - (x < 0))
-                elif op == 45:
-                    po = floats(o, one)
-                    pu = floats(u, one)
-                    if su == 1:
-                        for i in range(n):
-                            x = load(pu, i)
-                            store(po, i, math.sqrt(x))
-                    else:
-                        for i in range(n):
-                            x = load(pu, i * su)
-                            store(po, i, math.sqrt(x))
                 elif op == 62:
                     po = floats(o, one)
                     pu = floats(u, one)
@@ -1335,22 +1239,22 @@ def sweep(control, one):
                         for i in range(n):
                             x = load(pu, i)
                             y = load(pv, i)
-                            store(po, i, x if (x > y) | (x != x) else y)
+                            store(po, i, x * y)
                     elif su == 1 and sv == 0:
                         y = load(pv, 0)
                         for i in range(n):
                             x = load(pu, i)
-                            store(po, i, x if (x > y) | (x != x) else y)
+                            store(po, i, x * y)
                     elif su == 0 and sv == 1:
                         x = load(pu, 0)
                         for i in range(n):
                             y = load(pv, i)
-                            store(po, i, x if (x > y) | (x != x) else y)
+                            store(po, i, x * y)
                     else:
                         for i in range(n):
                             x = load(pu, i * su)
                             y = load(pv, i * sv)
-                            store(po, i, x if (x > y) | (x != x) else y)
+                            store(po, i, x * y)
                 elif op == 64:
                     po = floats(o, one)
                     pu = floats(u, one)
@@ -1359,6 +1263,109 @@ def sweep(control, one):
                         for i in range(n):
                             x = load(pu, i)
                             y = load(pv, i)
+                            store(po, i, x / y)
+                    elif su == 1 and sv == 0:
+                        y = load(pv, 0)
+                        for i in range(n):
+                            x = load(pu, i)
+                            store(po, i, x / y)
+                    elif su == 0 and sv == 1:
+                        x = load(pu, 0)
+                        for i in range(n):
+                            y = load(pv, i)
+                            store(po, i, x / y)
+                    else:
+                        for i in range(n):
+                            x = load(pu, i * su)
+                            y = load(pv, i * sv)
+                            store(po, i, x / y)
+                elif op == 72:
+                    po = floats(o, one)
+                    pu = floats(u, one)
+                    if su == 1:
+                        for i in range(n):
+                            x = load(pu, i)
+                            store(po, i, -x)
+                    else:
+                        for i in range(n):
+                            x = load(pu, i * su)
+                            store(po, i, -x)
+                elif op == 74:
+                    po = floats(o, one)
+                    pu = floats(u, one)
+                    if su == 1:
+                        for i in range(n):
+                            x = load(pu, i)
+                            store(po, i, x * x)
+                    else:
+                        for i in range(n):
+                            x = load(pu, i * su)
+                            store(po, i, x * x)
+                elif op == 76:
+                    po = floats(o, one)
+                    pu = floats(u, one)
+                    if su == 1:
+                        for i in range(n):
+                            x = load(pu, i)
+                            store(po, i, 1.0 / x)
+                    else:
+                        for i in range(n):
+                            x = load(pu, i * su)
+                            store(po, i, 1.0 / x)
+                elif op == 77:
+                    po = floats(o, one)
+                    pu = floats(u, one)
+                    if su == 1:
+                        for i in range(n):
+                            x = load(pu, i)
+                            store(po, i, abs(x))
+                    else:
+                        for i in range(n):
+                            x = load(pu, i * su)
+                            store(po, i, abs(x))
+                elif op == 79:
+                    po = floats(o, one)
+                    pu = floats(u, one)
+                    if su == 1:
+                        for i in range(n):
+                            x = load(pu, i)
+                            store(po, i, x if x != x else (x > 0) - (x < 0))
+                    else:
+                        for i in range(n):
+                            x = load(pu, i * su)
+                            store(po, i, x if x != x else (x > 0) - (x < 0))
+                elif op == 84:
+                    po = floats(o, one)
+                    pu = floats(u, one)
+                    pv = floats(v, one)
+                    if su == 1 and sv == 1:
+                        for i in range(n):
+                            x = load(pu, i)
+                            y = load(pv, i)
+                            store(po, i, x if (x > y) | (x != x) else y)
+                    elif su == 1 and sv == 0:
+                        y = load(pv, 0)
+                        for i in range(n):
+                            x = load(pu, i)
+                            store(po, i, x if (x > y) | (x != x) else y)
+                    elif su == 0 and sv == 1:
+                        x = load(pu, 0)
+                        for i in range(n):
+                            y = load(pv, i)
+                            store(po, i, x if (x > y) | (x != x) else y)
+                    else:
+                        for i in range(n):
+                            x = load(pu, i * su)
+                            y = load(pv, i * sv)
+                            store(po, i, x if (x > y) | (x != x) else y)
+                elif op == 86:
+                    po = floats(o, one)
+                    pu = floats(u, one)
+                    pv = floats(v, one)
+                    if su == 1 and sv == 1:
+                        for i in range(n):
+                            x = load(pu, i)
+                            y = load(pv, i)
                             store(po, i, x if (x < y) | (x != x) else y)
                     elif su == 1 and sv == 0:
                         y = load(pv, 0)
@@ -1375,7 +1382,7 @@ def sweep(control, one):
                             x = load(pu, i * su)
                             y = load(pv, i * sv)
                             store(po, i, x if (x < y) | (x != x) else y)
-                elif op == 66:
+                elif op == 92:
                     po = floats(o, one)
                     pu = floats(u, one)
                     pv = floats(v, one)
@@ -1399,7 +1406,7 @@ def sweep(control, one):
                             x = load(pu, i * su)
                             y = load(pv, i * sv)
                             store(po, i, (x > y) + 0.5 * (x == y))
-                elif op == 67:
+                elif op == 93:
                     po = floats(o, one)
                     pu = octets(u)
                     pv = floats(v, one)
@@ -1434,7 +1441,7 @@ def sweep(control, one):
                             x = load(pv, i * sv)
                             y = load(pw, i * sw)
                             store(po, i, x if c else y)
-                elif op == 68:
+                elif op == 94:
                     po = ints(o)
                     pu = octets(u)
                     pv = ints(v)
@@ -1445,7 +1452,7 @@ def sweep(control, one):
                             x = load(pv, i * sv)
                             y = load(pw, i * sw)
                             store(po, i, x if c else y)
-                elif op == 69:
+                elif op == 95:
                     po = octets(o)
                     pu = octets(u)
                     pv = octets(v)
@@ -1456,7 +1463,7 @@ def sweep(control, one):
                             x = load(pv, i * sv)
                             y = load(pw, i * sw)
                             store(po, i, x if c else y)
-                elif op == 70:
+                elif op == 96:
                     po = floats(o, one)
                     pu = floats(u, one)
                     pv = floats(v, one)
@@ -1480,7 +1487,7 @@ def sweep(control, one):
                             x = load(pu, i * su)
                             y = load(pv, i * sv)
                             store(po, i, 0.0 if x == 0.0 else x * y)
-                elif op == 71:
+                elif op == 97:
                     po = floats(o, one)
                     pu = floats(u, one)
                     pv = floats(v, one)
@@ -1515,7 +1522,7 @@ def sweep(control, one):
                             y = load(pv, i * sv)
                             a = load(pw, i * sw)
                             store(po, i, x * y + a)
-                elif op == 72:
+                elif op == 98:
                     po = floats(o, one)
                     pu = floats(u, one)
                     pv = floats(v, one)
@@ -1550,7 +1557,7 @@ def sweep(control, one):
                             y = load(pv, i * sv)
                             a = load(pw, i * sw)
                             store(po, i, x * y - a)
-                elif op == 73:
+                elif op == 99:
                     po = floats(o, one)
                     pu = floats(u, one)
                     pv = floats(v, one)
@@ -1585,7 +1592,7 @@ def sweep(control, one):
                             y = load(pv, i * sv)
                             a = load(pw, i * sw)
                             store(po, i, a - x * y)
-                elif op == 103:
+                elif op == 138:
                     po = floats(o, one)
                     pu = ints(u)
                     if su == 1:
@@ -1596,7 +1603,7 @@ def sweep(control, one):
                         for i in range(n):
                             x = load(pu, i * su)
                             store(po, i, x)
-                elif op == 104:
+                elif op == 139:
                     po = floats(o, one)
                     pu = octets(u)
                     if su == 1:
@@ -1607,7 +1614,7 @@ def sweep(control, one):
                         for i in range(n):
                             x = load(pu, i * su)
                             store(po, i, x)
-                elif op == 105:
+                elif op == 140:
                     po = ints(o)
                     pu = floats(u, one)
                     if su == 1:
@@ -1618,7 +1625,7 @@ def sweep(control, one):
                         for i in range(n):
                             x = load(pu, i * su)
                             store(po, i, int(x))
-                elif op == 106:
+                elif op == 141:
                     po = ints(o)
                     pu = octets(u)
                     if su == 1:
@@ -1629,7 +1636,7 @@ def sweep(control, one):
                         for i in range(n):
                             x = load(pu, i * su)
                             store(po, i, int(x))
-                elif op == 107:
+                elif op == 142:
                     po = octets(o)
                     pu = floats(u, one)
                     if su == 1:
@@ -1640,7 +1647,7 @@ def sweep(control, one):
                         for i in range(n):
                             x = load(pu, i * su)
                             store(po, i, x != 0)
-                elif op == 108:
+                elif op == 143:
                     po = octets(o)
                     pu = ints(u)
                     if su == 1:
@@ -1651,7 +1658,7 @@ def sweep(control, one):
                         for i in range(n):
                             x = load(pu, i * su)
                             store(po, i, x != 0)
-                elif op == 109:
+                elif op == 144:
                     po = ints(o)
                     pu = ints(u)
                     pv = ints(v)
@@ -1660,10 +1667,21 @@ def sweep(control, one):
                             x = load(pu, i * su)
                             y = load(pv, i * sv)
                             store(po, i, -1099511627776 if x < -y or x >= y else (x + y if x < 0 else x))
+                elif op == 158:
+                    po = floats(o, one)
+                    pu = floats(u, one)
+                    if su == 1:
+                        for i in range(n):
+                            x = load(pu, i)
+                            store(po, i, math.sqrt(x))
+                    else:
+                        for i in range(n):
+                            x = load(pu, i * su)
+                            store(po, i, math.sqrt(x))
                 elif op >= COPY and rows_inside:
                     run_rows(op, record, o, u, v, one)
                 elif op >= COPY:
-                    run_other(op, record, word, o, u, v, scratch, one)
+                    run_other(op, record, word, o, u, v, w, scratch, one)
                 if turns == 0:
                     continue
                 o, u, v, w = o + step_o, u + step_u, v + step_v, w + step_w

@@ -68,6 +68,7 @@ MOVES: Final = (
     "MIN_I",
     "GATHER",
     "SCATTER_ADD",
+    "SCATTER_SET",
 )
 # Opcodes of the scalar machine that are not elementwise rows. LOOP, LOOP_CELL: the loop of a ufunc.
 CELLS: Final = ("LOAD_F", "LOAD_I", "LOAD_B", "LOOP_CELL")

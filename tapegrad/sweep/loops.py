@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
@@ -17,7 +18,7 @@ import numpy as np
 
 from tapegrad.errors import SettingError, describe
 from tapegrad.ops.elementwise import find_ufunc
-from tapegrad.sweep.addresses import ufunc_loop
+from tapegrad.sweep.addresses import loop_of, ufunc_loop
 from tapegrad.sweep.fresh import kernels
 from tapegrad.sweep.layout import LOOP_ROW, LOOPS, VECTOR_SCRATCH, VECTORS
 
@@ -128,10 +129,14 @@ def _agrees(found: Vector, path: str, itemsize: int) -> bool:
     return bool((close | (result == wanted) | (np.isnan(result) & np.isnan(wanted))).all())
 
 
-def loop_table(used: frozenset[int], dtype: np.dtype[Any]) -> Any:
-    """What a program calls, at its places in `LOOPS`; the words of a row are told in `sweep.layout`."""
-    table = np.zeros((len(LOOPS), LOOP_ROW), np.int64)
+def loop_table(used: frozenset[int], functions: Sequence[Any], dtype: np.dtype[Any]) -> Any:
+    """What a program calls, at its places in `LOOPS`, then the user's; `sweep.layout` tells the words of a row."""
+    table = np.zeros((len(LOOPS) + len(functions), LOOP_ROW), np.int64)
+    for k, function in enumerate(functions, len(LOOPS)):
+        table[k, :2] = loop_of(function.ufunc, function.name, "f" * function.count, "f", dtype.itemsize)
     for k in used:
+        if k >= len(LOOPS):
+            continue
         path, kinds, result = LOOPS[k]
         table[k, :2] = ufunc_loop(path, kinds, result, dtype.itemsize)
         found = vector_function(path, dtype.itemsize) if kinds == "f" else None

@@ -16,7 +16,7 @@ from tapegrad.sweep.blas import BlasThreads
 from tapegrad.sweep.fresh import kernels
 from tapegrad.sweep.layout import FIRST_INPUT, WORDS
 from tapegrad.sweep.objects import TAKE, Row, Table, gather
-from tapegrad.sweep.threads import num_threads, shares, sweep_on_threads
+from tapegrad.sweep.threads import num_threads, shares, sweep_in_parts
 from tapegrad.sweep.workspace import POISON, Workspace, address
 
 _GUARDED: Final = WORDS["GUARDED"]
@@ -160,15 +160,21 @@ class Runner:
             for k in filling.scalars:
                 outputs[k] = outputs[k][()]
             return outputs
+        except SystemError as error:  # a loop of the user's has set an exception, of which kernels know nothing
+            if error.__cause__ is None:
+                raise
+            raise error.__cause__ from None
         finally:
             self.free.append(ready)
 
     def _run(self, ready: Ready, outputs: list[Any]) -> int:
-        """A sweep, its loops over rows on several threads where that pays."""
+        """A sweep, its loops over rows on several threads where that pays, and stopping for calls."""
         if self.program.plan.loops and (threads := self.threads or num_threads()) > 1:
             shared = self.shared or shares(self.program, threads)
             if any(shared):
-                return sweep_on_threads(ready.kernel, self.program, ready.workspace, outputs, shared, threads)
+                return sweep_in_parts(ready.kernel, self.program, ready.workspace, outputs, shared, threads)
+        if self.program.calls:
+            return sweep_in_parts(ready.kernel, self.program, ready.workspace, outputs, [], 1)
         status: int = ready.kernel(ready.workspace.control_address, ready.one)
         return status
 

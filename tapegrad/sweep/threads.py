@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
@@ -19,6 +19,7 @@ from tapegrad.schedule.code import TILED
 from tapegrad.schedule.plan import Loop
 from tapegrad.schedule.program import Program, Sum
 from tapegrad.sweep.blas import BlasThreads
+from tapegrad.sweep.calls import call
 from tapegrad.sweep.layout import ALL_ROWS, ARENA, FIRST_INPUT, SUMS, TILES, WORDS
 from tapegrad.sweep.workspace import POISON, Workspace, address, aligned
 
@@ -164,7 +165,7 @@ def _worth(loop: Loop, threads: int) -> bool:
     return not loop.history and loop.rows >= 2 * threads * loop.height and loop.rows * loop.row_bytes >= _WORTH
 
 
-def sweep_on_threads(
+def sweep_in_parts(
     kernel: Callable[..., int],
     program: Program,
     workspace: Workspace,
@@ -172,23 +173,27 @@ def sweep_on_threads(
     shared: list[bool],
     threads: int,
 ) -> int:
-    """A sweep whose `shared` loops run on several threads; the status as the kernel gives it."""
+    """A sweep that stops for calls, and whose `shared` loops run on several threads; the kernel's status."""
     control, one = workspace.control, program.tape.dtype.type(1)
     segments = program.code.segments
     status, first, count = WORDS["OK"], 0, len(segments)
-    tiled = [s for s in np.flatnonzero(segments[:, 0] == TILED).tolist() if shared[int(segments[s, 5])]]
-    for s in [*tiled, count]:
-        if s > first:
-            control[WORDS["FIRST"]], control[WORDS["LAST"]] = first, s
-            status = kernel(workspace.control_address, one)
-        if s < count and status == WORDS["OK"]:
-            with BlasThreads(1):
-                status = _share(kernel, program, workspace, outputs, s, threads)
-        if status != WORDS["OK"]:
-            break
-        first = s + 1
-    control[WORDS["FIRST"]], control[WORDS["LAST"]] = 0, count
-    return status
+    tiled = [s for s in np.flatnonzero(segments[:, 0] == TILED).tolist() if shared and shared[int(segments[s, 5])]]
+    try:
+        for s in [*sorted([*tiled, *program.calls]), count]:
+            if s > first:
+                control[WORDS["FIRST"]], control[WORDS["LAST"]] = first, s
+                status = kernel(workspace.control_address, one)
+            if status == WORDS["OK"] and s in program.calls:
+                call(program, workspace, program.calls[s])
+            elif status == WORDS["OK"] and s < count:
+                with BlasThreads(1):
+                    status = _share(kernel, program, workspace, outputs, s, threads)
+            if status != WORDS["OK"]:
+                break
+            first = s + 1
+        return status
+    finally:
+        control[WORDS["FIRST"]], control[WORDS["LAST"]] = 0, count
 
 
 def _share(
@@ -210,8 +215,11 @@ def _share(
         waiting.append(pool.submit(kernel, address(worker.control), one))
     control = workspace.control
     control[WORDS["FIRST"]], control[WORDS["LAST"]], control[WORDS["TO"]] = segment, segment + 1, cuts[1]
-    status = kernel(workspace.control_address, one)
-    control[WORDS["TO"]] = ALL_ROWS
+    try:
+        status = kernel(workspace.control_address, one)
+    finally:  # nobody may be at work on this memory when it is given back
+        wait(waiting)
+        control[WORDS["TO"]] = ALL_ROWS
     for worker, future in zip(workers, waiting, strict=True):
         found = future.result()
         if status == WORDS["OK"] and found != WORDS["OK"]:

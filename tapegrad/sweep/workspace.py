@@ -68,7 +68,7 @@ class Workspace:
         for k, value in enumerate(constants, FIRST_INPUT + inputs):
             bases[k], extents[k] = address(value), value.nbytes
         scratch = np.zeros(_SCRATCH_WORDS, np.int64)
-        loops = loop_table(program.loops, program.tape.dtype)
+        loops = loop_table(program.loops, program.functions, program.tape.dtype)
         blas = blas_table(program.tape.dtype) if program.products else np.zeros(2, np.int64)
         code = program.code
         control = np.zeros(len(CONTROL), np.int64)

@@ -2,8 +2,8 @@
 
 
 @kernel
-def call_loop(loops, which, scratch, n, o, u, v, so, su, sv):
-    """Run a function of one operand, or of two (v is not 0); strides in bytes.
+def call_loop(loops, which, scratch, n, o, u, v, w, so, su, sv, sw):
+    """Run a function of one operand, of two (v is not 0) or of three (w is not 0); strides in bytes.
 
     By a vector function where the table of loops has one, else by the inner loop of a ufunc.
     """
@@ -15,6 +15,8 @@ def call_loop(loops, which, scratch, n, o, u, v, so, su, sv):
     s[0], s[1], s[4], s[5], s[6] = u, o, n, su, so
     if v != 0:
         s[1], s[2], s[6], s[7] = v, o, sv, so
+    if w != 0:
+        s[2], s[3], s[7], s[8] = w, o, sw, so
     call4(row[0], scratch, scratch + 32, scratch + 40, row[1])
 
 
@@ -37,7 +39,7 @@ def run_scalars(control, first, last, one):
         elif op == LOAD_B:
             B[o] = octets(resolve(bases, side[u]))[0]
         elif op == LOOP_CELL:
-            call_loop(loops, w, scratch, 1, arena + o, arena + u, arena + v if v >= 0 else 0, 0, 0, 0)
+            call_loop(loops, w, scratch, 1, arena + o, arena + u, arena + v if v >= 0 else 0, 0, 0, 0, 0, 0)
         # </scalar cases>
     return OK
 
@@ -46,7 +48,7 @@ def run_scalars(control, first, last, one):
 def reaches(record, j):
     """(low, high): the elements that operand j of a record goes through, relative to its address."""
     op = record[0]
-    if op == GATHER or op == SCATTER_ADD:
+    if op >= GATHER:
         groups, m, after, length, between = record[W0], record[W0 + 1], record[W0 + 2], record[W0 + 3], record[W0 + 4]
         selected, whole, indices = groups * between * m * after, groups * between * length * after, groups * m
         if op == GATHER:
@@ -90,15 +92,15 @@ def outside(record, j, address, bases, extents):
 
 
 @kernel
-def run_other(op, record, word, o, u, v, scratch, one):
+def run_other(op, record, word, o, u, v, w, scratch, one):
     """One inner stretch of an instruction that is not elementwise."""
     n, so, su = record[W0], record[W0 + 1], record[W0 + 2]
     if op == COPY:
         copy(o, u, n, so, su, record[SIZES] & 255)
     elif op == LOOP:
-        sizes, sv = record[SIZES], record[W0 + 3]
-        z0, z1, z2 = sizes & 255, (sizes >> 8) & 255, (sizes >> 16) & 255
-        call_loop(ints(word[LOOPS]), record[W0 + 5], scratch, n, o, u, v, so * z0, su * z1, sv * z2)
+        sizes, sv, sw = record[SIZES], record[W0 + 3], record[W0 + 4]
+        z0, z1, z2, z3 = sizes & 255, (sizes >> 8) & 255, (sizes >> 16) & 255, (sizes >> 24) & 255
+        call_loop(ints(word[LOOPS]), record[W0 + 5], scratch, n, o, u, v, w, so * z0, su * z1, sv * z2, sw * z3)
     elif op == FILL:
         fill(o, n, record[SIZES] & 255, so)
     elif op == SHIFT:
@@ -139,8 +141,10 @@ def run_selection(op, record, o, u, v, one):
         return wrong
     if op == GATHER:
         gather(o, u, v, rows, between, m, after, length, record[SIZES] & 255)
-    else:
+    elif op == SCATTER_ADD:
         scatter_add(o, u, v, rows, between, m, after, length, one)
+    else:
+        scatter_set(o, u, v, rows, between, m, after, length, record[SIZES] & 255)
     return -1
 
 
@@ -239,7 +243,7 @@ def sweep(control, one):
                 if op >= COPY and rows_inside:
                     run_rows(op, record, o, u, v, one)
                 elif op >= COPY:
-                    run_other(op, record, word, o, u, v, scratch, one)
+                    run_other(op, record, word, o, u, v, w, scratch, one)
                 # </elementwise cases>
                 if turns == 0:
                     continue

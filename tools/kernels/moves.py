@@ -132,3 +132,16 @@ def scatter_add(o, x, index, rows, between, m, after, length, one):
                 for r in range(after):
                     po[to + r] += px[at + r]
             before += 1
+
+
+@kernel
+def scatter_set(o, x, index, rows, between, m, after, length, size):
+    """o[p, q, index[p, j], r] = x[p, q, j, r], p one of `rows`, q one of `between`, in order; indices are checked."""
+    k = ints(index)
+    before = 0
+    for p in range(rows):
+        for _ in range(between):
+            for j in range(m):
+                i = k[p * m + j] if k[p * m + j] >= 0 else k[p * m + j] + length
+                copy(o + (before * length + i) * after * size, x + (before * m + j) * after * size, after, 1, 1, size)
+            before += 1

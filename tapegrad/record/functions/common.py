@@ -56,6 +56,11 @@ def refuse(operation: str, recorder: Recorder, **options: Any) -> None:
             raise unsupported(operation, f"{name}=", "a call without it", recorder)
 
 
+def misfit(recorder: Recorder, operation: str, found: str, wanted: str) -> ShapeError:
+    """The error for shapes, axes and counts that do not fit."""
+    return ShapeError(describe(operation, found=found, wanted=wanted, line=recorder.line()))
+
+
 # --- values
 
 
@@ -81,6 +86,17 @@ def promote(recorder: Recorder, values: Iterable[Any]) -> list[Variable]:
     return [recorder.cast(v, kind) for v in lifted]
 
 
+def as_dtype(v: Variable, dtype: Any, operation: str, casting: str = "unsafe") -> Variable:
+    """What `dtype=` makes of a result: one of the dtypes that a tape has."""
+    if absent(dtype):
+        return v
+    wanted = np.dtype(dtype)
+    if wanted not in {v._recorder.dtype, np.dtype(np.int64), np.dtype(np.bool_)}:
+        known = f"{v._recorder.dtype}, the dtype of the tape, int64 or bool"
+        raise unsupported(operation, f"dtype={wanted}", known, v._recorder)
+    return v.astype(wanted, casting=casting, copy=False)
+
+
 def reshaped(v: Variable, shape: tuple[int, ...]) -> Variable:
     """The Variable in another shape of the same size; nothing is recorded where it has that shape."""
     return v if v.shape == shape else v._recorder.apply("reshape", shape, v)
@@ -91,10 +107,29 @@ def transposed(v: Variable, axes: tuple[int, ...]) -> Variable:
     return v if axes == tuple(range(len(axes))) else v._recorder.apply("transpose", axes, v)
 
 
+def ordered(v: Variable, order: str | None) -> Variable:
+    """A copy in an order in memory, as NumPy would lay it out; that of "F" is not known any more (`orders`)."""
+    recorder = v._recorder
+    if order != "F" or v.ndim < 2:
+        return recorder.again(v)
+    backwards = tuple(range(v.ndim))[::-1]
+    return recorder.apply("transpose", backwards, recorder.apply("transpose", backwards, v))
+
+
 def constant(recorder: Recorder, value: float | bool, shape: tuple[int, ...], kind: str) -> Variable:
     """A constant array of one number."""
     v = recorder.cast(recorder.constant(value, kind), kind)
     return v if shape == () else recorder.apply("broadcast_to", shape, v)
+
+
+def fresh(recorder: Recorder, value: Any) -> Variable:
+    """A constant of an array that nobody else holds: given as a view, so that it is not watched for changes."""
+    return recorder.constant(np.ascontiguousarray(value).data)
+
+
+def pinned_places(v: Variable) -> tuple[Any, ...]:
+    """Where elements are not zero, an index array for each axis; a guard that it stays so."""
+    return np.nonzero(v._recorder.pin(v._recorder.cast(v, BOOL)))
 
 
 def stretch(v: Variable, axis: int, start: int, count: int) -> Variable:
@@ -108,24 +143,17 @@ def pile(recorder: Recorder, items: Sequence[Variable], axis: int, operation: st
     shape = items[0].shape
     for v in items:
         if v.shape != shape:
-            raise ShapeError(
-                describe(
-                    operation,
-                    found=f"items of shapes {shape} and {v.shape}",
-                    wanted="items of one shape",
-                    line=recorder.line(),
-                )
-            )
+            raise misfit(recorder, operation, f"items of shapes {shape} and {v.shape}", "items of one shape")
     cell = (*shape[:axis], 1, *shape[axis:])
     return join(recorder, [recorder.apply("reshape", cell, v) for v in items], axis)
 
 
 def join(recorder: Recorder, items: Sequence[Variable], axis: int) -> Variable:
-    """Variables of one kind joined along an axis; their shapes have been checked."""
+    """Variables of one kind joined along an axis, as a new one; their shapes have been checked."""
     while len(items) > _GROUP:
         groups = [items[k : k + _GROUP] for k in range(0, len(items), _GROUP)]
         items = [recorder.apply("concatenate", (axis,), *group) for group in groups]
-    return items[0] if len(items) == 1 else recorder.apply("concatenate", (axis,), *items)
+    return recorder.again(items[0]) if len(items) == 1 else recorder.apply("concatenate", (axis,), *items)
 
 
 # --- axes
@@ -135,11 +163,7 @@ def normalize_axis(axis: Any, ndim: int, operation: str, recorder: Recorder) -> 
     """An axis counted from the start."""
     index = operator.index(axis)
     if not -ndim <= index < ndim:
-        raise ShapeError(
-            describe(
-                operation, found=f"axis {index}", wanted=f"an axis of an array of {ndim} axes", line=recorder.line()
-            )
-        )
+        raise misfit(recorder, operation, f"axis {index}", f"an axis of an array of {ndim} axes")
     return index % ndim
 
 
@@ -150,9 +174,7 @@ def normalize_axes(axis: Any, ndim: int, operation: str, recorder: Recorder) -> 
     several = axis if isinstance(axis, tuple) else (axis,)
     axes = tuple(normalize_axis(a, ndim, operation, recorder) for a in several)
     if len(set(axes)) != len(axes):
-        raise ShapeError(
-            describe(operation, found=f"axes {axes}", wanted="each axis once at most", line=recorder.line())
-        )
+        raise misfit(recorder, operation, f"axes {axes}", "each axis once at most")
     return axes
 
 

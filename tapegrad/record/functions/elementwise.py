@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, overload
 
 import numpy as np
 
@@ -25,9 +25,13 @@ from tapegrad.record.functions.common import (
     lift,
     normalize_axes,
     operand,
+    ordered,
+    pinned_places,
     recorder_of,
     refuse,
 )
+from tapegrad.record.functions.known import fits, known
+from tapegrad.record.functions.orders import in_c_order
 from tapegrad.record.functions.shaping import broadcast_to
 from tapegrad.record.recorder import Recorder, unsupported
 from tapegrad.record.variable import Variable
@@ -38,7 +42,7 @@ Recorded: TypeAlias = Callable[..., Any]
 # --- ufuncs
 
 
-def _plain(op: str) -> Recorded:
+def plain(op: str) -> Recorded:
     """A ufunc that is one op."""
 
     def record(*values: Any) -> Variable:
@@ -61,15 +65,18 @@ def _logical(op: str, boolean: str) -> Recorded:
     return record
 
 
-def _bitwise(name: str, op: str) -> Recorded:
-    """A ufunc for bits: of booleans only."""
+def _integral(name: str, boolean: str = "") -> Recorded:
+    """A ufunc of integers, which may be another op where all operands are booleans."""
 
     def record(*values: Any) -> Variable:
         recorder = recorder_of(*values)
-        values = tuple(_lifted(recorder, values))
-        if not _are_booleans(values):
-            raise unsupported(name, "operands that are not booleans", "booleans", recorder)
-        return recorder.elementwise(op, *values)
+        lifted = [lift(recorder, v) for v in values]
+        if all(v._kind == BOOL for v in lifted) and boolean:
+            return recorder.elementwise(boolean, *lifted)
+        if any(v._kind == FLOAT for v in lifted):
+            found = " and ".join(f"dtype {v.dtype}" for v in lifted)
+            raise wrong_kind(recorder, name, found, "integers or booleans")
+        return recorder.elementwise(name, *(recorder.cast(v, INT) for v in lifted))
 
     return record
 
@@ -81,20 +88,25 @@ def _numeric(name: str, recorded: Recorded) -> Recorded:
         recorder = recorder_of(*values)
         values = tuple(_lifted(recorder, values))
         if _are_booleans(values):
-            raise _wrong_kind(recorder, name, "booleans", "numbers: .astype(float), or a logical function")
+            raise wrong_kind(recorder, name, "booleans", "numbers: .astype(float), or a logical function")
         return recorded(*values)  # type: ignore[no-any-return]
 
     return record
 
 
-def _floating(recorded: Recorded) -> Recorded:
+def _keeping_integers(recorded: Recorded) -> Recorded:
     """A ufunc that leaves integers and booleans as they are."""
 
     def record(x: Any) -> Variable:
         v = operand(x)
-        return recorded(v) if v._kind == FLOAT else v
+        return recorded(v) if v._kind == FLOAT else _copied(v)
 
     return record
+
+
+def floating(v: Variable) -> Variable:
+    """The Variable as floats."""
+    return v._recorder.cast(v, FLOAT)
 
 
 def _lifted(recorder: Recorder, values: tuple[Any, ...]) -> list[Any]:
@@ -106,12 +118,19 @@ def _are_booleans(values: tuple[Any, ...]) -> bool:
     return all(v._kind == BOOL if isinstance(v, Variable) else np.asarray(v).dtype.kind == "b" for v in values)
 
 
-def _wrong_kind(recorder: Recorder, operation: str, found: str, wanted: str) -> DtypeError:
+def wrong_kind(recorder: Recorder, operation: str, found: str, wanted: str) -> DtypeError:
+    """The error for operands of a kind that a function does not take."""
     return DtypeError(describe(operation, found=found, wanted=wanted, line=recorder.line()))
 
 
-def _identity(x: Any, *_: Any, **__: Any) -> Variable:
-    return operand(x)
+def _copied(x: Any, *_: Any, **__: Any) -> Variable:
+    v = operand(x)
+    return v._recorder.again(v)
+
+
+def copy(a: Any, order: str = "K", subok: bool = False) -> Variable:
+    """`numpy.copy`: another array, which may be assigned to by itself."""
+    return ordered(operand(a), order)
 
 
 def _scaled(factor: float) -> Recorded:
@@ -124,7 +143,7 @@ def _scaled(factor: float) -> Recorded:
 
 def _absolute(x: Any) -> Variable:
     v = operand(x)
-    return v if v._kind == BOOL else v._recorder.elementwise("absolute", v)
+    return _copied(v) if v._kind == BOOL else v._recorder.elementwise("absolute", v)
 
 
 def _fabs(x: Any) -> Variable:
@@ -135,7 +154,7 @@ def _fabs(x: Any) -> Variable:
 def _reciprocal(x: Any) -> Variable:
     v = operand(x)
     if v._kind != FLOAT:
-        raise _wrong_kind(v._recorder, "reciprocal", "integers, whose reciprocal NumPy cuts to 0", "floats, or 1 / x")
+        raise wrong_kind(v._recorder, "reciprocal", "integers, whose reciprocal NumPy cuts to 0", "floats, or 1 / x")
     return v._recorder.elementwise("reciprocal", v)
 
 
@@ -143,11 +162,6 @@ def _divmod(x: Any, y: Any) -> tuple[Variable, Variable]:
     recorder = recorder_of(x, y)
     values = _lifted(recorder, (x, y))
     return recorder.elementwise("floor_divide", *values), recorder.elementwise("remainder", *values)
-
-
-def _exp2(x: Any) -> Variable:
-    v = operand(x)
-    return v._recorder.elementwise("power", 2.0, v)
 
 
 # --- powers
@@ -166,7 +180,7 @@ def power(x: Any, y: Any, /) -> Variable:
     x, y = recorder.lift(x), recorder.lift(y)
     if FLOAT not in (x._kind, y._kind):
         wanted = "a constant exponent, or a floating base or exponent"
-        raise _wrong_kind(recorder, "power", "integers to the power of integers that are not known", wanted)
+        raise wrong_kind(recorder, "power", "integers to the power of integers that are not known", wanted)
     return recorder.elementwise("power", x, y)
 
 
@@ -179,7 +193,7 @@ def float_power(x: Any, y: Any, /) -> Variable:
 def _constant_power(recorder: Recorder, x: Variable, exponent: float) -> Variable:
     """As NumPy's operator: these exponents are other functions there, too."""
     if exponent == 1:
-        return x
+        return recorder.again(x)
     name = {2: "square", 0.5: "sqrt", -1: "reciprocal"}.get(exponent)
     return recorder.elementwise("power", x, exponent) if name is None else recorder.elementwise(name, x)
 
@@ -187,7 +201,7 @@ def _constant_power(recorder: Recorder, x: Variable, exponent: float) -> Variabl
 def _integer_power(recorder: Recorder, x: Variable, exponent: int) -> Variable:
     """Squares and products: exact, where the power of floats would not be."""
     if exponent < 0:
-        raise _wrong_kind(recorder, "power", f"integers to the negative power {exponent}", "a floating base")
+        raise wrong_kind(recorder, "power", f"integers to the negative power {exponent}", "a floating base")
     result: Variable | None = None
     while exponent:
         if exponent % 2:
@@ -195,18 +209,23 @@ def _integer_power(recorder: Recorder, x: Variable, exponent: int) -> Variable:
         exponent //= 2
         if exponent:
             x = recorder.elementwise("square", x)
-    return constant(recorder, 1, x.shape, INT) if result is None else result
+    return constant(recorder, 1, x.shape, INT) if result is None else recorder.again(result)
 
 
 # --- choices
 
 
-def where(condition: Any, x: Any = None, y: Any = None, /) -> Variable:
-    """`numpy.where` of three arguments; the choice not taken contributes exactly 0 to the derivative."""
+@overload
+def where(condition: Any, /) -> tuple[Any, ...]: ...
+@overload
+def where(condition: Any, x: Any, y: Any, /) -> Variable: ...
+def where(condition: Any, x: Any = None, y: Any = None, /) -> Any:
+    """`numpy.where`; the choice not taken contributes exactly 0 to the derivative. Of one argument, as `nonzero`."""
     recorder = recorder_of(condition, x, y)
+    if x is None and y is None:
+        return pinned_places(operand(condition))
     if x is None or y is None:
-        wanted = "three: with one the shape of the result would depend on values"
-        raise unsupported("where", "one argument", wanted, recorder)
+        raise unsupported("where", "two arguments", "one or three", recorder)
     c, x, y = _lifted(recorder, (condition, x, y))
     return recorder.elementwise("where", recorder.cast(recorder.lift(c), BOOL), x, y)
 
@@ -234,7 +253,7 @@ def clip(
         result = _MAXIMUM(result, lower) if find_variable((result, lower)) is not None else np.maximum(result, lower)
     if not absent(upper):
         result = _MINIMUM(result, upper)
-    return operand(result)
+    return operand(result) if result is not a else _copied(a)
 
 
 _MAXIMUM: Final = _logical("maximum", "logical_or")
@@ -261,15 +280,27 @@ def size(a: Any, axis: Any = None) -> int:
 
 
 def _filled_like(fill: Callable[..., Any]) -> Recorded:
-    """`numpy.zeros_like` and its relatives."""
+    """`numpy.zeros_like` and its relatives: arrays that can be assigned to."""
 
     def make(
         a: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None, *, device: Any = None
     ) -> Any:
         v = operand(a)
-        return fill(v.shape if shape is None else lengths(shape), v.dtype if dtype is None else dtype)
+        return _like(v, fill(v.shape if shape is None else lengths(shape), v.dtype if dtype is None else dtype), order)
 
     return make
+
+
+def _like(v: Variable, made: Any, order: str) -> Any:
+    """An array of numbers to be laid out as v is, if that is known."""
+    recorder = v._recorder
+    if order in {"C", "F"} or in_c_order(recorder, v._slot) or not made.ndim:
+        return known(recorder, np.asarray(made, order="F" if order == "F" else "C"))
+    if not fits(recorder, made):
+        return made
+    out = recorder.again(known(recorder, made))
+    recorder.ordered[out._slot] = False
+    return out
 
 
 def full_like(
@@ -287,8 +318,9 @@ def full_like(
     wanted = like.shape if shape is None else lengths(shape)
     taken = np.dtype(like.dtype if dtype is None else dtype)
     if find_variable(fill_value) is None:
-        return np.full(wanted, fill_value, taken)
-    return broadcast_to(operand(fill_value).astype(taken), wanted)
+        return _like(like, np.full(wanted, fill_value, taken), order)
+    v = operand(fill_value)
+    return v._recorder.again(broadcast_to(v.astype(taken), wanted))
 
 
 def result_type(*arrays_and_dtypes: Any) -> np.dtype[Any]:
@@ -298,7 +330,7 @@ def result_type(*arrays_and_dtypes: Any) -> np.dtype[Any]:
 
 def astype(x: Any, dtype: Any, /, *, copy: bool = True, device: Any = None) -> Variable:
     """`numpy.astype`."""
-    return operand(x).astype(dtype)
+    return operand(x).astype(dtype, copy=copy)
 
 
 def _ops_of_ufuncs() -> dict[Any, Recorded]:
@@ -307,10 +339,10 @@ def _ops_of_ufuncs() -> dict[Any, Recorded]:
     for name in ELEMENTWISE_KINDS:
         ufunc = getattr(np, name, None)
         if isinstance(ufunc, np.ufunc):
-            table[ufunc] = _plain(name)
+            table[ufunc] = plain(name)
     for op in OPS:
         if op.loop.startswith("scipy.special."):
-            table[op.name] = table[op.loop.rpartition(".")[2]] = _plain(op.name)
+            table[op.name] = table[op.loop.rpartition(".")[2]] = plain(op.name)
     return table
 
 
@@ -321,27 +353,34 @@ TABLE: Final[Mapping[Any, Recorded]] = MappingProxyType(
         np.multiply: _logical("multiply", "logical_and"),
         np.maximum: _MAXIMUM,
         np.minimum: _MINIMUM,
-        np.subtract: _numeric("subtract", _plain("subtract")),
-        np.negative: _numeric("negative", _plain("negative")),
-        np.positive: _numeric("positive", _identity),
-        np.sign: _numeric("sign", _plain("sign")),
+        np.subtract: _numeric("subtract", plain("subtract")),
+        np.negative: _numeric("negative", plain("negative")),
+        np.positive: _numeric("positive", _copied),
+        np.sign: _numeric("sign", plain("sign")),
         np.absolute: _absolute,
         np.fabs: _fabs,
         np.reciprocal: _reciprocal,
-        np.floor: _floating(_plain("floor")),
-        np.ceil: _floating(_plain("ceil")),
-        np.trunc: _floating(_plain("trunc")),
+        np.floor: _keeping_integers(plain("floor")),
+        np.ceil: _keeping_integers(plain("ceil")),
+        np.trunc: _keeping_integers(plain("trunc")),
         np.power: power,
         np.float_power: float_power,
         np.divmod: _divmod,
-        np.exp2: _exp2,
         **dict.fromkeys((np.degrees, np.rad2deg), _scaled(180.0 / math.pi)),
         **dict.fromkeys((np.radians, np.deg2rad), _scaled(math.pi / 180.0)),
-        **dict.fromkeys((np.conjugate, np.copy, np.real), _identity),
-        np.bitwise_and: _bitwise("bitwise_and", "logical_and"),
-        np.bitwise_or: _bitwise("bitwise_or", "logical_or"),
-        np.bitwise_xor: _bitwise("bitwise_xor", "logical_xor"),
-        np.invert: _bitwise("invert", "logical_not"),
+        np.conjugate: _copied,
+        np.copy: copy,
+        np.real: operand,
+        np.fmax: _logical("fmax", "logical_or"),
+        np.fmin: _logical("fmin", "logical_and"),
+        np.gcd: _integral("gcd"),
+        np.lcm: _integral("lcm"),
+        np.bitwise_and: _integral("bitwise_and", "logical_and"),
+        np.bitwise_or: _integral("bitwise_or", "logical_or"),
+        np.bitwise_xor: _integral("bitwise_xor", "logical_xor"),
+        np.invert: _integral("invert", "logical_not"),
+        np.left_shift: _integral("left_shift"),
+        np.right_shift: _integral("right_shift"),
         np.where: where,
         np.clip: clip,
         np.shape: shape,

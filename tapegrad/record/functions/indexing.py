@@ -8,16 +8,17 @@ axis (`positions`). What is known while recording is checked at once; the kernel
 from __future__ import annotations
 
 import operator
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import prod
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tapegrad.errors import DtypeError, ElementIndexError, ShapeError, UnsupportedError, describe
-from tapegrad.ops.row import BOOL, INT
+from tapegrad.errors import DtypeError, ElementIndexError, ShapeError, describe
+from tapegrad.ops.row import BOOL, FLOAT, INT
 from tapegrad.record.functions.common import (
     find_variable,
     lift,
@@ -31,7 +32,7 @@ from tapegrad.record.functions.positions import IndexArray, outside, positions, 
 from tapegrad.record.recorder import Recorder, unsupported
 from tapegrad.record.variable import Variable
 
-_WANTED: Final = "integers, slices, None, Ellipsis, or arrays of integers or constant booleans"
+_WANTED: Final = "integers, slices, None, Ellipsis, or arrays of integers or booleans"
 
 
 @dataclass(slots=True)
@@ -131,7 +132,7 @@ def _entry(recorder: Recorder, item: Any) -> Any:
     if isinstance(item, (list, tuple)) and find_variable(item) is not None:
         item = lift(recorder, item)
     if isinstance(item, Variable):
-        return IndexArray(_integer(recorder, item), None)
+        return _variable_entry(recorder, item)
     try:
         return operator.index(item)
     except TypeError:
@@ -148,17 +149,18 @@ def _entry(recorder: Recorder, item: Any) -> Any:
     return IndexArray(recorder.constant(value) if value is item else None, value)
 
 
+def _variable_entry(recorder: Recorder, v: Variable) -> IndexArray | int:
+    if v._kind == BOOL:  # how many elements it selects is a shape
+        return IndexArray(None, recorder.pin(v))
+    known = recorder.constant_value(recorder.lift(v))
+    if known is None or v._kind == FLOAT:
+        return IndexArray(_integer(recorder, v), None)
+    return IndexArray(None, known) if v.shape else int(known)
+
+
 def _integer(recorder: Recorder, v: Variable) -> Variable:
     """The Variable, if it can be an index."""
     recorder.lift(v)  # refuses a Variable of another recording
-    if v._kind == BOOL:
-        wanted = (
-            "indices known by number: the shape of the result would depend on values; "
-            "np.where(mask, x, other) keeps the shape, and a mask that is a plain array may select"
-        )
-        raise UnsupportedError(
-            describe("indexing", found=f"a boolean Variable of shape {v.shape}", wanted=wanted, line=recorder.line())
-        )
     if v._kind != INT:
         raise _dtype(recorder, f"a Variable of dtype {v.dtype}")
     return v
@@ -172,7 +174,8 @@ def _axes_used(entry: Any) -> int:
     return 1
 
 
-def _take_apart(x: Variable, index: Any) -> _Plan:
+def take_apart(x: Variable, index: Any) -> _Plan:
+    """The index taken apart."""
     recorder = x._recorder
     entries = [_entry(recorder, item) for item in (index if isinstance(index, tuple) else (index,))]
     used = sum([_axes_used(e) for e in entries])
@@ -190,26 +193,59 @@ def _take_apart(x: Variable, index: Any) -> _Plan:
     return plan
 
 
-def _gather(plan: _Plan, y: Variable) -> tuple[Variable, tuple[int, ...]]:
-    """The axes of y that have index arrays, replaced by those arrays' axes; and the arrays' shape."""
-    axes = [a for a in range(y.ndim) if a not in plan.dropped]
-    lengths = [y.shape[a] for a in axes]
+class Selection(NamedTuple):
+    """What index arrays select from an array, in the terms of a gather.
+
+    Attributes:
+        lengths: the axes of the array that no integer selects from, and `order`, in which they are brought.
+        merged: the array's shape then, those merged that the arrays select from.
+        axis, batch, where: of the gather.
+        after: how the gather's axes are brought in the order of the result.
+        chosen: the index arrays' shape.
+    """
+
+    lengths: tuple[int, ...]
+    order: tuple[int, ...]
+    merged: tuple[int, ...]
+    axis: int
+    batch: int
+    where: Variable
+    after: tuple[int, ...]
+    chosen: tuple[int, ...]
+
+    def arranged(self, y: Variable) -> Variable:
+        """The array with its axes so that a gather can select."""
+        return reshaped(transposed(reshaped(y, self.lengths), self.order), self.merged)
+
+    def restored(self, z: Variable, shape: tuple[int, ...]) -> Variable:
+        """The array, so arranged, as it was."""
+        lengths = tuple(self.lengths[p] for p in self.order)
+        return reshaped(transposed(reshaped(z, lengths), inverse(self.order)), shape)
+
+
+def inverse(order: Sequence[int]) -> tuple[int, ...]:
+    """The order that undoes an order of axes."""
+    return tuple(int(p) for p in np.argsort(order))
+
+
+def selection(plan: _Plan, shape: tuple[int, ...]) -> Selection:
+    """What the index arrays of an index select from an array of this shape, cut to the index's windows."""
+    axes = [a for a in range(len(shape)) if a not in plan.dropped]
+    whole = tuple(shape[a] for a in axes)
     chosen = [axes.index(a) for a, _ in plan.arrays]
     first, count = chosen[0], len(chosen)
+    order = list(range(len(axes)))
     if chosen[-1] - first >= count:
-        order = chosen + [p for p in range(len(axes)) if p not in chosen]
-        y = transposed(reshaped(y, tuple(lengths)), tuple(order))
-        lengths, first = [lengths[p] for p in order], 0
-    last = first + count
-    index, kept, batch, shape = positions(plan.recorder, plan.arrays, lengths[first:last], plan.flags, rows=first == 0)
+        order, first = chosen + [p for p in order if p not in chosen], 0
+    lengths, last = [whole[p] for p in order], first + count
+    index, kept, batch, found = positions(plan.recorder, plan.arrays, lengths[first:last], plan.flags, rows=first == 0)
     axis = first + kept
-    y = reshaped(y, (*lengths[:axis], prod(lengths[axis:last]), *lengths[last:]))
-    y = plan.recorder.apply("gather", (axis, batch), y, index)
-    order = list(range(y.ndim))
-    moved = order[first : first + len(shape)]
-    del order[first : first + len(shape)]
-    order[plan.before : plan.before] = moved
-    return transposed(y, tuple(order)), shape
+    merged = (*lengths[:axis], prod(lengths[axis:last]), *lengths[last:])
+    after = list(range(len(merged) - 1 + index.ndim - batch))
+    moved = after[first : first + len(found)]
+    del after[first : first + len(found)]
+    after[plan.before : plan.before] = moved
+    return Selection(whole, tuple(order), merged, axis, batch, index, tuple(after), found)
 
 
 # --- the functions
@@ -223,14 +259,16 @@ def getitem(x: Variable, index: Any) -> Variable:
         return _item(x, index)
     if type(index) is slice and x.shape:
         return _stretch(x, index)
-    plan = _take_apart(x, index)
+    plan = take_apart(x, index)
     recorder = plan.recorder
     y, shape = x, tuple(plan.shape)
     if plan.windows != [(0, 1, n) for n in x.shape]:
         y = recorder.apply("slice", tuple(plan.windows), x)
     if plan.arrays:
-        y, selected = _gather(plan, y)
-        shape = (*shape[: plan.place], *selected, *shape[plan.place :])
+        found = selection(plan, y.shape)
+        y = recorder.apply("gather", (found.axis, found.batch), found.arranged(y), found.where)
+        y = transposed(y, found.after)
+        shape = (*shape[: plan.place], *found.chosen, *shape[plan.place :])
     elif plan.flags:
         y = reshaped(y, (*shape[: plan.place], 1, *shape[plan.place :]))
         if (0,) in plan.flags:
@@ -271,18 +309,33 @@ def take(a: Any, indices: Any, axis: Any = None, out: Any = None, mode: str = "r
     """`numpy.take`: elements along an axis at integer indices."""
     recorder = recorder_of(a, indices)
     refuse("take", recorder, out=out)
-    if mode != "raise":
-        raise unsupported("take", f"mode={mode!r}", 'mode="raise"', recorder)
+    if mode not in {"raise", "wrap", "clip"}:
+        raise unsupported("take", f"mode={mode!r}", '"raise", "wrap" or "clip"', recorder)
     x = lift(recorder, a)
     if axis is None or not x.shape:
         x, axis = reshaped(x, (x.size,)), 0
     place = normalize_axis(axis, x.ndim, "take", recorder)
-    index = indices if find_variable(indices) is not None else np.asarray(indices)
-    if isinstance(index, np.ndarray) and index.dtype.kind == "b":
+    index = lift(recorder, indices) if find_variable(indices) is not None else np.asarray(indices)
+    if index.dtype.kind == "b":
         index = recorder.cast(recorder.lift(index), INT)  # to `take` False is 0 and True is 1
     elif isinstance(index, np.ndarray) and index.size == 0:
         index = index.astype(np.int64)
+    if mode != "raise":
+        index = _moved_inside(recorder, index, x.shape[place], mode)
     return getitem(x, (*[slice(None)] * place, index))
+
+
+def _moved_inside(recorder: Recorder, index: Any, n: int, mode: str) -> Any:
+    """Indices counted from the start: beyond the ends from the other side ("wrap"), or the ends themselves."""
+    if not n:
+        return index
+    if isinstance(index, np.ndarray):
+        recorder.constant(index)  # so that a change of the array does not go unnoticed
+        return index % n if mode == "wrap" else np.clip(index, 0, n - 1)
+    v = _integer(recorder, lift(recorder, index))
+    if mode == "wrap":
+        return recorder.elementwise("remainder", v, n)
+    return recorder.elementwise("minimum", recorder.elementwise("maximum", v, 0), n - 1)
 
 
 def take_along_axis(arr: Any, indices: Any, axis: Any = -1) -> Variable:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from tapegrad.errors import ElementIndexError, describe
 from tapegrad.ops.elementwise import OUTSIDE
-from tapegrad.record.functions.common import reshaped
+from tapegrad.record.functions.common import fresh, reshaped
 from tapegrad.record.recorder import Recorder
 from tapegrad.record.variable import Variable
 
@@ -118,16 +118,11 @@ def _counting(arrays: Sequence[tuple[int, IndexArray]], lengths: Sequence[int], 
     return most
 
 
-def _fresh(recorder: Recorder, value: Any) -> Variable:
-    """A constant of an array that nobody else holds: given as a view, so that it is not watched for changes."""
-    return recorder.constant(np.ascontiguousarray(value).data)
-
-
 def _linear(recorder: Recorder, arrays: Sequence[IndexArray], lengths: Sequence[int]) -> Variable:
     """Index arrays as positions along their axes merged."""
     if len(arrays) == 1:
         variable, value = arrays[0]
-        return _fresh(recorder, value) if variable is None else variable
+        return fresh(recorder, value) if variable is None else variable
     strides = [prod(lengths[k + 1 :]) for k in range(len(lengths))]
     known: Any = None
     wrapped: list[Variable] = []
@@ -140,9 +135,9 @@ def _linear(recorder: Recorder, arrays: Sequence[IndexArray], lengths: Sequence[
         wrapped.append(recorder.elementwise("wrap_index", variable, n))
         terms.append(wrapped[-1] if stride == 1 else recorder.elementwise("multiply", wrapped[-1], stride))
     if not terms:
-        return _fresh(recorder, known)
+        return fresh(recorder, known)
     if known is not None:
-        terms.append(_fresh(recorder, known))
+        terms.append(fresh(recorder, known))
     total = reduce(lambda a, b: recorder.elementwise("add", a, b), terms)
     if sum(strides) <= _STRIDES:
         return total

@@ -20,6 +20,8 @@ import numpy as np
 from tapegrad.errors import ShapeError, describe
 from tapegrad.ops.row import FLOAT
 from tapegrad.record.functions.common import lift, normalize_axes, recorder_of, refuse, reshaped, transposed
+from tapegrad.record.functions.sparse import is_sparse
+from tapegrad.record.functions.sparse import product as sparse_product
 from tapegrad.record.recorder import Recorder
 from tapegrad.record.variable import Variable
 
@@ -174,6 +176,8 @@ def matmul(x1: Any, x2: Any, /, out: Any = None, **options: Any) -> Variable:
     """`numpy.matmul`, `x1 @ x2`."""
     if isinstance(x1, Variable) and isinstance(x2, Variable) and x1._kind == x2._kind == FLOAT:
         recorder, a, b = x1._recorder, x1, x2
+    elif is_sparse(x1) or is_sparse(x2):
+        return sparse_product(x1, x2)
     else:
         recorder, (a, b) = _floats(x1, x2)
     if out is not None or options:

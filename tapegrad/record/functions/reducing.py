@@ -1,4 +1,4 @@
-"""NumPy's functions that reduce over axes, and `scipy.special.logsumexp`."""
+"""NumPy's functions that reduce over axes, and the logarithm of a sum of exponentials."""
 
 from __future__ import annotations
 
@@ -9,21 +9,27 @@ from typing import Any, Final
 
 import numpy as np
 
-from tapegrad.errors import ShapeError, describe
 from tapegrad.ops.row import BOOL, FLOAT, INT
 from tapegrad.record.functions.common import (
     NO_VALUE,
     absent,
     constant,
     given,
+    lift,
+    misfit,
     normalize_axes,
     operand,
+    recorder_of,
     refuse,
     reshaped,
     stretch,
     transposed,
 )
+from tapegrad.record.recorder import unsupported
 from tapegrad.record.variable import Variable
+
+_LOWEST: Final = -(1 << 63)
+_HIGHEST: Final = (1 << 63) - 1
 
 # Some of these hide Python's own, which this module does without, and bear NumPy's names instead.
 
@@ -38,22 +44,23 @@ def sum(  # noqa: A001
     where: Any = NO_VALUE,
 ) -> Variable:
     """`numpy.sum`; the sum of booleans is their number."""
-    v = _counted(operand(a))
-    _refuse("sum", v, dtype=dtype, out=out, initial=initial, where=where)
-    return _reduced("sum", v, _axes("sum", v, axis), given(keepdims))
+    r = recorder_of(a, where, initial)
+    refuse("sum", r, out=out)
+    v = chosen("sum", typed("sum", counted(lift(r, a)), dtype), where, 0)
+    return _started("add", reduced("sum", v, axes_of("sum", v, axis), given(keepdims)), initial)
 
 
 def mean(
     a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = NO_VALUE, *, where: Any = NO_VALUE
 ) -> Variable:
     """`numpy.mean`; floating also for integers."""
-    v = operand(a)
-    v = v._recorder.cast(v, FLOAT)
-    _refuse("mean", v, dtype=dtype, out=out, where=where)
-    axes = tuple(sorted(normalize_axes(axis, v.ndim, "mean", v._recorder)))
-    total = _reduced("sum", v, axes, given(keepdims))
-    count = math.prod(v.shape[k] for k in axes)
-    return total if count == 1 else v._recorder.elementwise("divide", total, float(count))
+    r = recorder_of(a, where)
+    refuse("mean", r, out=out)
+    v = floating("mean", lift(r, a), dtype)
+    axes = axes_of("mean", v, axis)
+    total = reduced("sum", chosen("mean", v, where, 0.0), axes, given(keepdims))
+    count = count_of("mean", v, axes, where, given(keepdims))
+    return total if isinstance(count, int) and count == 1 else r.elementwise("divide", total, count)
 
 
 def max(  # noqa: A001
@@ -80,16 +87,12 @@ def prod(
     where: Any = NO_VALUE,
 ) -> Variable:
     """`numpy.prod`, as a tree of products, so that the derivative is right where factors are 0."""
-    v = _counted(operand(a))
-    _refuse("prod", v, dtype=dtype, out=out, initial=initial, where=where)
-    axes = _axes("prod", v, axis)
-    kept = tuple(k for k in range(v.ndim) if k not in axes)
-    shape = tuple(v.shape[k] for k in kept)
-    if len(axes) == 1:
-        product = _tree(v, axes[0])
-    else:
-        product = _tree(reshaped(transposed(v, kept + axes), (*shape, math.prod(v.shape[k] for k in axes))), len(shape))
-    return reshaped(product, _kept(v, axes) if given(keepdims) else shape)
+    r = recorder_of(a, where, initial)
+    refuse("prod", r, out=out)
+    v = r.again(chosen("prod", typed("prod", counted(lift(r, a)), dtype), where, 1))
+    axes = axes_of("prod", v, axis)
+    product = _tree(*merged(v, axes))
+    return _started("multiply", reshaped(product, kept(v, axes) if given(keepdims) else dropped(v, axes)), initial)
 
 
 def any(a: Any, axis: Any = None, out: Any = None, keepdims: Any = NO_VALUE, *, where: Any = NO_VALUE) -> Variable:  # noqa: A001
@@ -102,89 +105,155 @@ def all(a: Any, axis: Any = None, out: Any = None, keepdims: Any = NO_VALUE, *, 
     return _truth("all", "min", a, axis, out, keepdims, where)
 
 
-def logsumexp(a: Any, axis: Any = None, b: Any = None, keepdims: Any = False, return_sign: bool = False) -> Variable:
+def count_nonzero(a: Any, axis: Any = None, *, keepdims: Any = False) -> Variable:
+    """`numpy.count_nonzero`."""
+    v = operand(a)
+    return sum(v._recorder.cast(v, BOOL), axis, keepdims=keepdims)
+
+
+def ptp(a: Any, axis: Any = None, out: Any = None, keepdims: Any = NO_VALUE) -> Variable:
+    """`numpy.ptp`: the largest less the smallest; ties share the derivative equally."""
+    v = operand(a)
+    return v._recorder.elementwise("subtract", max(v, axis, out, keepdims), min(v, axis, out, keepdims))
+
+
+def logsumexp(a: Any, axis: Any = None, keepdims: Any = False) -> Variable:
     """`scipy.special.logsumexp` without weights: no overflow, and right where all or some entries are infinite.
 
     Where all entries are -inf, so is the result, and its derivative is 0.
     """
     v = operand(a)
     r = v._recorder
-    refuse("logsumexp", r, b=b, return_sign=return_sign or None)
     v = r.cast(v, FLOAT)
-    axes = _axes("logsumexp", v, axis)
+    axes = axes_of("logsumexp", v, axis)
     if 0 in (v.shape[k] for k in axes):
-        return constant(r, -math.inf, _kept(v, axes) if given(keepdims) else _dropped(v, axes), FLOAT)
-    largest = r.apply("stop_gradient", (), _reduced("max", v, axes, False))
+        return constant(r, -math.inf, kept(v, axes) if given(keepdims) else dropped(v, axes), FLOAT)
+    largest = r.apply("stop_gradient", (), reduced("max", v, axes, False))
     shift = r.elementwise("where", r.elementwise("isfinite", largest), largest, 0.0)
-    terms = r.elementwise("exp", r.elementwise("subtract", v, reshaped(shift, _kept(v, axes))))
+    terms = r.elementwise("exp", r.elementwise("subtract", v, reshaped(shift, kept(v, axes))))
     # Where all terms are 0, log(0 + 1) and a shift of -inf; a `where` would make the whole derivative masked.
     none = r.cast(r.elementwise("equal", largest, -math.inf), FLOAT)
-    total = r.elementwise("add", _reduced("sum", terms, axes, False), none)
+    total = r.elementwise("add", reduced("sum", terms, axes, False), none)
     result = r.elementwise("add", r.elementwise("log", total), r.elementwise("minimum", shift, largest))
-    return reshaped(result, _kept(v, axes)) if given(keepdims) else result
+    return reshaped(result, kept(v, axes)) if given(keepdims) else result
 
 
 # --- what they share
 
 
-def _axes(operation: str, v: Variable, axis: Any) -> tuple[int, ...]:
+def axes_of(operation: str, v: Variable, axis: Any) -> tuple[int, ...]:
     """The axes in order. As in NumPy an array without axes may be reduced over its 'first'."""
     if v.ndim == 0 and not isinstance(axis, tuple) and axis in (0, -1):
         return ()
     return tuple(sorted(normalize_axes(axis, v.ndim, operation, v._recorder)))
 
 
-def _kept(v: Variable, axes: tuple[int, ...]) -> tuple[int, ...]:
+def kept(v: Variable, axes: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape with axes of length 1 for those that are reduced."""
     return tuple(1 if k in axes else n for k, n in enumerate(v.shape))
 
 
-def _dropped(v: Variable, axes: tuple[int, ...]) -> tuple[int, ...]:
+def dropped(v: Variable, axes: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape without the axes that are reduced."""
     return tuple(n for k, n in enumerate(v.shape) if k not in axes)
 
 
-def _reduced(op: str, v: Variable, axes: tuple[int, ...], keepdims: bool) -> Variable:
-    result = v._recorder.apply(op, axes, v) if axes else v
-    return reshaped(result, _kept(v, axes)) if keepdims else result
+def reduced(op: str, v: Variable, axes: tuple[int, ...], keepdims: bool) -> Variable:
+    """The sum, max or min over axes; of none, a copy."""
+    result = v._recorder.apply(op, axes, v) if axes else v._recorder.again(v)
+    return reshaped(result, kept(v, axes)) if keepdims else result
 
 
-def _refuse(operation: str, v: Variable, *, dtype: Any = None, where: Any = None, **options: Any) -> None:
-    """Refuse options that would change the result: not the dtype it has anyway, nor `where=True`."""
-    other_dtype = None if absent(dtype) or np.dtype(dtype) == v.dtype else dtype
-    refuse(operation, v._recorder, dtype=other_dtype, where=None if where is True else where, **options)
+def merged(v: Variable, axes: tuple[int, ...]) -> tuple[Variable, int]:
+    """The axes that are reduced as one, and its place: the last, but where there is no more than one."""
+    if len(axes) == 1:
+        return v, axes[0]
+    others = tuple(k for k in range(v.ndim) if k not in axes)
+    shape = dropped(v, axes)
+    return reshaped(transposed(v, others + axes), (*shape, math.prod(v.shape[k] for k in axes))), len(shape)
 
 
-def _counted(v: Variable) -> Variable:
+def counted(v: Variable) -> Variable:
     """Booleans are added and multiplied as integers."""
     return v._recorder.cast(v, INT) if v._kind == BOOL else v
 
 
-def _extreme(op: str, a: Any, axis: Any, out: Any, keepdims: Any, initial: Any, where: Any) -> Variable:
-    v = operand(a)
+def typed(operation: str, v: Variable, dtype: Any) -> Variable:
+    """The operand as the dtype that is asked for: a dtype of the tape."""
     r = v._recorder
-    _refuse(op, v, out=out, initial=initial, where=where)
-    axes = _axes(op, v, axis)
-    if 0 in (v.shape[k] for k in axes):
-        wanted = "one element or more along each axis that is reduced: an empty one has no extreme"
-        raise ShapeError(describe(op, found=f"shape {v.shape}", wanted=wanted, line=r.line()))
-    return r.cast(_reduced(op, _counted(v), axes, given(keepdims)), v._kind) if axes else v
+    wanted = v.dtype if absent(dtype) else np.dtype(dtype)
+    if wanted not in (v.dtype, r.dtype, np.int64):
+        raise unsupported(operation, f"dtype={wanted}", f"{r.dtype} or int64, the dtypes of the tape", r)
+    return r.cast(v, v._kind if wanted == v.dtype else FLOAT if wanted.kind == "f" else INT)
+
+
+def floating(operation: str, v: Variable, dtype: Any = None) -> Variable:
+    """The operand as floats; `dtype` may ask for no others than the tape's."""
+    r = v._recorder
+    if not absent(dtype) and np.dtype(dtype) != r.dtype:
+        raise unsupported(operation, f"dtype={np.dtype(dtype)}", f"{r.dtype}, the floating dtype of the tape", r)
+    return r.cast(v, FLOAT)
+
+
+def chosen(operation: str, v: Variable, where: Any, other: float) -> Variable:
+    """The operand, and `other` where `where=` leaves elements out."""
+    if absent(where) or where is True:
+        return v
+    r = v._recorder
+    result = r.elementwise("where", r.cast(lift(r, where), BOOL), v, other)
+    if result.shape != v.shape:
+        raise misfit(r, operation, f"where= of shape {np.shape(where)}", f"one that broadcasts to {v.shape}")
+    return result
+
+
+def count_of(operation: str, v: Variable, axes: tuple[int, ...], where: Any, keepdims: bool) -> Any:
+    """How many elements are reduced to one: an int, or where a mask leaves some out, floats."""
+    if absent(where) or where is True:
+        return math.prod(v.shape[k] for k in axes)
+    ones = constant(v._recorder, 1.0, v.shape, FLOAT)
+    return reduced("sum", chosen(operation, ones, where, 0.0), axes, keepdims)
+
+
+def _started(op: str, v: Variable, initial: Any) -> Variable:
+    """The result of a reduction that begins with `initial=`."""
+    return v if absent(initial) else v._recorder.elementwise(op, v, initial)
+
+
+def _extreme(op: str, a: Any, axis: Any, out: Any, keepdims: Any, initial: Any, where: Any) -> Variable:
+    r = recorder_of(a, where, initial)
+    refuse(op, r, out=out)
+    v = lift(r, a)
+    axes = axes_of(op, v, axis)
+    if absent(initial):
+        if not absent(where) and where is not True:
+            raise unsupported(op, "where= without initial=", "initial=, the result where nothing is chosen", r)
+        if 0 in (v.shape[k] for k in axes):
+            wanted = "one element or more along each axis that is reduced: an empty one has no extreme"
+            raise misfit(r, op, f"shape {v.shape}", wanted)
+    elif 0 in (v.shape[k] for k in axes):
+        shape = kept(v, axes) if given(keepdims) else dropped(v, axes)
+        return r.apply("broadcast_to", shape, r.cast(lift(r, initial), v._kind))
+    ends = (-math.inf, math.inf) if v._kind == FLOAT else (_LOWEST, _HIGHEST)
+    result = reduced(op, chosen(op, counted(v), where, ends[op == "min"]), axes, given(keepdims))
+    return r.cast(_started({"max": "maximum", "min": "minimum"}[op], result, initial), v._kind)
 
 
 def _truth(operation: str, op: str, a: Any, axis: Any, out: Any, keepdims: Any, where: Any) -> Variable:
-    v = operand(a)
-    r = v._recorder
-    _refuse(operation, v, out=out, where=where)
-    axes = _axes(operation, v, axis)
+    r = recorder_of(a, where)
+    refuse(operation, r, out=out)
+    v = lift(r, a)
+    axes = axes_of(operation, v, axis)
     if 0 in (v.shape[k] for k in axes):
-        return constant(r, operation == "all", _kept(v, axes) if given(keepdims) else _dropped(v, axes), BOOL)
-    truth = r.cast(v, BOOL)
-    return r.cast(_reduced(op, r.cast(truth, INT), axes, given(keepdims)), BOOL) if axes else truth
+        return constant(r, operation == "all", kept(v, axes) if given(keepdims) else dropped(v, axes), BOOL)
+    number = chosen(operation, r.cast(r.cast(v, BOOL), INT), where, int(operation == "all"))
+    return r.cast(reduced(op, number, axes, given(keepdims)), BOOL)
 
 
 def _tree(v: Variable, axis: int) -> Variable:
     """The product along an axis, which is left with length 1: halves are multiplied, odd ones come last."""
     r, n, odd = v._recorder, v.shape[axis], []
     if n == 0:
-        return constant(r, 1, _kept(v, (axis,)), v._kind)
+        return constant(r, 1, kept(v, (axis,)), v._kind)
     while n > 1:
         half = n // 2
         if n % 2:
@@ -196,32 +265,39 @@ def _tree(v: Variable, axis: int) -> Variable:
     return v
 
 
-def _sum_reduce(
-    array: Any, axis: Any = 0, dtype: Any = None, keepdims: Any = False, initial: Any = NO_VALUE, where: Any = True
-) -> Variable:
-    return sum(array, axis, dtype, None, keepdims, initial, where)
+# --- methods of ufuncs, which reduce over the first axis if none is named
 
 
-def _prod_reduce(
-    array: Any, axis: Any = 0, dtype: Any = None, keepdims: Any = False, initial: Any = NO_VALUE, where: Any = True
-) -> Variable:
-    return prod(array, axis, dtype, None, keepdims, initial, where)
+def _ufunc_reduce(function: Callable[..., Variable], name: str = "") -> Callable[..., Variable]:
+    """`ufunc.reduce` by the function that does the same; with a `name` for one that takes no dtype."""
+
+    def reduce(
+        array: Any, axis: Any = 0, dtype: Any = None, keepdims: Any = False, initial: Any = NO_VALUE, where: Any = True
+    ) -> Variable:
+        options = {"keepdims": keepdims, "initial": initial, "where": where}
+        if name:
+            return function(typed(f"{name}.reduce", operand(array), dtype), axis, **options)
+        return function(array, axis, dtype=dtype, **options)
+
+    return reduce
 
 
-def _max_reduce(
-    array: Any, axis: Any = 0, dtype: Any = None, keepdims: Any = False, initial: Any = NO_VALUE, where: Any = True
-) -> Variable:
-    v = operand(array)
-    _refuse("maximum.reduce", v, dtype=dtype)
-    return max(v, axis, None, keepdims, initial, where)
+def _truth_reduce(function: Callable[..., Variable], name: str) -> Callable[..., Variable]:
+    """`ufunc.reduce` of a logical ufunc."""
+
+    def reduce(
+        array: Any, axis: Any = 0, dtype: Any = None, keepdims: Any = False, initial: Any = NO_VALUE, where: Any = True
+    ) -> Variable:
+        v = operand(array)
+        refuse(f"{name}.reduce", v._recorder, dtype=dtype, initial=initial)
+        return function(v, axis, keepdims=keepdims, where=where)
+
+    return reduce
 
 
-def _min_reduce(
-    array: Any, axis: Any = 0, dtype: Any = None, keepdims: Any = False, initial: Any = NO_VALUE, where: Any = True
-) -> Variable:
-    v = operand(array)
-    _refuse("minimum.reduce", v, dtype=dtype)
-    return min(v, axis, None, keepdims, initial, where)
+def _logaddexp_reduce(v: Variable, axis: Any, *, keepdims: Any, initial: Any, where: Any) -> Variable:
+    v = chosen("logaddexp.reduce", floating("logaddexp.reduce", v), where, -math.inf)
+    return _started("logaddexp", logsumexp(v, axis, keepdims=keepdims), initial)
 
 
 TABLE: Final[Mapping[Any, Callable[..., Any]]] = MappingProxyType(
@@ -235,10 +311,14 @@ TABLE: Final[Mapping[Any, Callable[..., Any]]] = MappingProxyType(
         np.prod: prod,
         np.any: any,
         np.all: all,
-        (np.add, "reduce"): _sum_reduce,
-        (np.multiply, "reduce"): _prod_reduce,
-        (np.maximum, "reduce"): _max_reduce,
-        (np.minimum, "reduce"): _min_reduce,
-        "logsumexp": logsumexp,
+        np.count_nonzero: count_nonzero,
+        np.ptp: ptp,
+        (np.add, "reduce"): _ufunc_reduce(sum),
+        (np.multiply, "reduce"): _ufunc_reduce(prod),
+        (np.maximum, "reduce"): _ufunc_reduce(max, "maximum"),
+        (np.minimum, "reduce"): _ufunc_reduce(min, "minimum"),
+        (np.logaddexp, "reduce"): _ufunc_reduce(_logaddexp_reduce, "logaddexp"),
+        (np.logical_and, "reduce"): _truth_reduce(all, "logical_and"),
+        (np.logical_or, "reduce"): _truth_reduce(any, "logical_or"),
     }
 )

@@ -9,11 +9,12 @@ from typing import Any, Final
 
 import numpy as np
 
-from tapegrad.errors import ShapeError, describe
 from tapegrad.record.functions.common import (
+    as_dtype,
     find_variable,
     join,
     lengths,
+    misfit,
     normalize_axes,
     normalize_axis,
     operand,
@@ -66,7 +67,7 @@ def _target(v: Variable, shape: tuple[int, ...]) -> tuple[int, ...]:
         filled = tuple(v.size // known if n < 0 else n for n in shape)
     if len(unknown) > 1 or math.prod(filled) != v.size or (unknown and not known):
         found = f"{v.size} elements, of shape {v.shape}, and the new shape {shape}"
-        raise _misfit(v._recorder, "reshape", found, "a shape of as many elements, one length of it -1 at most")
+        raise misfit(v._recorder, "reshape", found, "a shape of as many elements, one length of it -1 at most")
     return filled
 
 
@@ -79,7 +80,7 @@ def squeeze(a: Any, axis: Any = None) -> Variable:
         return v
     axes = normalize_axes(axis, v.ndim, "squeeze", v._recorder)
     if any(v.shape[k] != 1 for k in axes):
-        raise _misfit(v._recorder, "squeeze", f"axis {axis} of shape {v.shape}", "axes of length 1")
+        raise misfit(v._recorder, "squeeze", f"axis {axis} of shape {v.shape}", "axes of length 1")
     return reshaped(v, tuple(n for k, n in enumerate(v.shape) if k not in axes))
 
 
@@ -98,7 +99,7 @@ def broadcast_to(array: Any, shape: Any, subok: bool = False) -> Variable:
     v, wanted = operand(array), lengths(shape)
     fits = len(wanted) >= v.ndim and all(n >= 0 for n in wanted)
     if not fits or any(n not in (1, m) for n, m in zip(v.shape[::-1], wanted[::-1], strict=False)):
-        raise _misfit(v._recorder, "broadcast_to", f"shape {v.shape}", f"one that broadcasts to {wanted}")
+        raise misfit(v._recorder, "broadcast_to", f"shape {v.shape}", f"one that broadcasts to {wanted}")
     return v if v.shape == wanted else v._recorder.apply("broadcast_to", wanted, v)
 
 
@@ -110,7 +111,7 @@ def broadcast_arrays(*args: Any, subok: bool = False) -> tuple[Any, ...]:
         shape = np.broadcast_shapes(*(x.shape for x in values))
     except ValueError:
         found = f"shapes {' and '.join(str(x.shape) for x in values)}"
-        raise _misfit(recorder, "broadcast_arrays", found, "shapes that broadcast") from None
+        raise misfit(recorder, "broadcast_arrays", found, "shapes that broadcast") from None
     return tuple(broadcast_to(x, shape) if isinstance(x, Variable) else np.broadcast_to(x, shape) for x in values)
 
 
@@ -144,7 +145,7 @@ def transpose(a: Any, axes: Any = None) -> Variable:
         return _reversed(v)
     order = lengths(axes)
     if len(order) != v.ndim:
-        raise _misfit(v._recorder, "transpose", f"axes {order} for shape {v.shape}", "one for each axis")
+        raise misfit(v._recorder, "transpose", f"axes {order} for shape {v.shape}", "one for each axis")
     return transposed(v, normalize_axes(order, v.ndim, "transpose", v._recorder))
 
 
@@ -152,7 +153,7 @@ def matrix_transpose(x: Any, /) -> Variable:
     """`numpy.matrix_transpose`."""
     v = operand(x)
     if v.ndim < 2:
-        raise _misfit(v._recorder, "matrix_transpose", f"shape {v.shape}", "two axes or more")
+        raise misfit(v._recorder, "matrix_transpose", f"shape {v.shape}", "two axes or more")
     return swapaxes(v, -1, -2)
 
 
@@ -170,7 +171,7 @@ def moveaxis(a: Any, source: Any, destination: Any) -> Variable:
     targets = normalize_axes(lengths(destination), v.ndim, "moveaxis", v._recorder)
     if len(sources) != len(targets):
         found = f"{len(sources)} axes to move to {len(targets)} places"
-        raise _misfit(v._recorder, "moveaxis", found, "as many places as axes")
+        raise misfit(v._recorder, "moveaxis", found, "as many places as axes")
     order = [k for k in range(v.ndim) if k not in sources]
     for target, k in sorted(zip(targets, sources, strict=True)):
         order.insert(target, k)
@@ -203,50 +204,54 @@ def concatenate(
 ) -> Variable:
     """`numpy.concatenate`."""
     recorder = recorder_of(arrays, out)
-    refuse("concatenate", recorder, out=out, dtype=dtype)
+    refuse("concatenate", recorder, out=out)
     if isinstance(arrays, Variable) and arrays.ndim > 1:
-        return _merged(arrays, axis)
-    return _concatenated(recorder, _items(recorder, arrays), axis, "concatenate")
+        result = _merged(arrays, axis)
+    else:
+        result = _concatenated(recorder, listed(recorder, arrays), axis, "concatenate")
+    return as_dtype(result, dtype, "concatenate", casting)
 
 
 def stack(arrays: Any, axis: Any = 0, out: Any = None, *, dtype: Any = None, casting: str = "same_kind") -> Variable:
     """`numpy.stack`."""
     recorder = recorder_of(arrays, out)
-    refuse("stack", recorder, out=out, dtype=dtype)
+    refuse("stack", recorder, out=out)
     if isinstance(arrays, Variable) and arrays.size:
-        return moveaxis(arrays, 0, axis)
-    items = _items(recorder, arrays)
-    return pile(recorder, items, normalize_axis(axis, items[0].ndim + 1, "stack", recorder), "stack")
+        result = recorder.again(moveaxis(arrays, 0, axis))
+    else:
+        rows = listed(recorder, arrays)
+        result = pile(recorder, rows, normalize_axis(axis, rows[0].ndim + 1, "stack", recorder), "stack")
+    return as_dtype(result, dtype, "stack", casting)
 
 
 def hstack(tup: Any, *, dtype: Any = None, casting: str = "same_kind") -> Variable:
     """`numpy.hstack`."""
     recorder = recorder_of(tup)
-    refuse("hstack", recorder, dtype=dtype)
-    items = [_padded(v, 1) for v in _items(recorder, tup)]
-    return _concatenated(recorder, items, 0 if items[0].ndim == 1 else 1, "hstack")
+    items = [_padded(v, 1) for v in listed(recorder, tup)]
+    result = _concatenated(recorder, items, 0 if items[0].ndim == 1 else 1, "hstack")
+    return as_dtype(result, dtype, "hstack", casting)
 
 
 def vstack(tup: Any, *, dtype: Any = None, casting: str = "same_kind") -> Variable:
     """`numpy.vstack`."""
     recorder = recorder_of(tup)
-    refuse("vstack", recorder, dtype=dtype)
-    return _concatenated(recorder, [_padded(v, 2) for v in _items(recorder, tup)], 0, "vstack")
+    result = _concatenated(recorder, [_padded(v, 2) for v in listed(recorder, tup)], 0, "vstack")
+    return as_dtype(result, dtype, "vstack", casting)
 
 
 def column_stack(tup: Any) -> Variable:
     """`numpy.column_stack`."""
     recorder = recorder_of(tup)
-    columns = [reshaped(v, (v.size, 1)) if v.ndim < 2 else v for v in _items(recorder, tup)]
+    columns = [reshaped(v, (v.size, 1)) if v.ndim < 2 else v for v in listed(recorder, tup)]
     return _concatenated(recorder, columns, 1, "column_stack")
 
 
-def _items(recorder: Recorder, arrays: Any) -> list[Variable]:
+def listed(recorder: Recorder, arrays: Any) -> list[Variable]:
     """What is to be joined, of one kind; a Variable stands for its rows."""
     if not isinstance(arrays, Variable):
         return promote(recorder, arrays)
     if arrays.ndim == 0 or arrays.shape[0] == 0:
-        raise _misfit(recorder, "joining", f"a Variable of shape {arrays.shape}", "a sequence of arrays")
+        raise misfit(recorder, "joining", f"a Variable of shape {arrays.shape}", "a sequence of arrays")
     return [reshaped(stretch(arrays, 0, k, 1), arrays.shape[1:]) for k in range(arrays.shape[0])]
 
 
@@ -260,21 +265,19 @@ def _merged(v: Variable, axis: Any) -> Variable:
 
 
 def _concatenated(recorder: Recorder, items: list[Variable], axis: Any, operation: str) -> Variable:
+    if len(items) == 1:
+        items = [recorder.again(items[0])]
     if axis is None:
         return join(recorder, [reshaped(v, (v.size,)) for v in items], 0)
     shape = items[0].shape
     if not shape:
-        raise _misfit(recorder, operation, "arrays without axes", "arrays of one axis or more, or axis=None")
+        raise misfit(recorder, operation, "arrays without axes", "arrays of one axis or more, or axis=None")
     k = normalize_axis(axis, len(shape), operation, recorder)
     for v in items:
         if v.ndim != len(shape) or v.shape[:k] != shape[:k] or v.shape[k + 1 :] != shape[k + 1 :]:
             wanted = f"shapes that agree but along axis {k}"
-            raise _misfit(recorder, operation, f"shapes {shape} and {v.shape}", wanted)
+            raise misfit(recorder, operation, f"shapes {shape} and {v.shape}", wanted)
     return join(recorder, items, k)
-
-
-def _misfit(recorder: Recorder, operation: str, found: str, wanted: str) -> ShapeError:
-    return ShapeError(describe(operation, found=found, wanted=wanted, line=recorder.line()))
 
 
 TABLE: Final[Mapping[Any, Callable[..., Any]]] = MappingProxyType(
@@ -298,6 +301,7 @@ TABLE: Final[Mapping[Any, Callable[..., Any]]] = MappingProxyType(
         np.stack: stack,
         np.hstack: hstack,
         np.vstack: vstack,
+        getattr(np, "row_stack", "row_stack"): vstack,  # NumPy's old name, which is on its way out
         np.column_stack: column_stack,
     }
 )

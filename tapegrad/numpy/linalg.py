@@ -1,0 +1,26 @@
+"""`numpy.linalg`, with functions that record where they are given Variables, also within lists.
+
+>>> import tapegrad as tg
+>>> import tapegrad.numpy as np
+>>> tg.grad(lambda x: np.linalg.det([[x[0], 1.0], [2.0, x[1]]]))(np.array([3.0, 4.0]))
+array([4., 3.])
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from numpy import linalg as _numpy
+
+from tapegrad.numpy.wrapping import recording as _recording
+from tapegrad.record.functions import FUNCTIONS as _FUNCTIONS
+
+globals().update(_recording(_numpy, _FUNCTIONS, __name__))
+
+
+def __getattr__(name: str) -> Any:
+    return getattr(_numpy, name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*dir(_numpy), *globals()})

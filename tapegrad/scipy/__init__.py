@@ -1,0 +1,1 @@
+"""Functions of SciPy that record where they are given Variables; for arrays they are SciPy's own."""

@@ -1,0 +1,1 @@
+"""Calls of NumPy's functions, a table a family: what `tests/test_functions.py` goes through."""
