@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import pytest
@@ -13,10 +13,6 @@ import pytest
 from tapegrad.trees import flatten
 
 FOLDER: Final = Path(__file__).parent / "programs"
-WAITING: Final = {
-    "gaussian_process": "cholesky, solve, slogdet and diag are not in the table yet",
-    "fluid": "roll is not in the table yet",
-}
 CHANGES: Final = (
     ("import autograd.numpy as np", "import tapegrad.numpy as np"),
     ("from autograd import", "from tapegrad import"),
@@ -44,12 +40,7 @@ def changed(name: str, folder: Path) -> ModuleType:
     return load(path)
 
 
-def param(name: str) -> Any:
-    reason = WAITING.get(name)
-    return pytest.param(name, marks=[pytest.mark.xfail(reason=reason, strict=False)] if reason else [])
-
-
-@pytest.mark.parametrize("name", [param(p.stem) for p in sorted(FOLDER.glob("[a-z]*.py"))])
+@pytest.mark.parametrize("name", sorted(p.stem for p in FOLDER.glob("[a-z]*.py")))
 def test_the_same_results_with_other_imports(name: str, tmp_path: Path) -> None:
     wanted, found = load(FOLDER / f"{name}.py").run(), changed(name, tmp_path).run()
     assert list(found) == list(wanted)

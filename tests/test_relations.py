@@ -93,7 +93,8 @@ def changed(x: Any, a: int, j: int, rng: Any) -> Any:
     x = x.copy()
     part = np.moveaxis(x, a, 0)
     if x.dtype.kind == "f":
-        part[j] += rng.uniform(0.05, 0.1, part[j].shape)
+        whole = np.array_equal(x, np.floor(x))  # orders of functions are defined at whole numbers alone
+        part[j] += 1.0 if whole else rng.uniform(0.05, 0.1, part[j].shape)
     elif x.dtype.kind == "b":
         part[j] = ~part[j]
     else:  # indices: of a row that there is in any case
