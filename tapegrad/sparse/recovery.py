@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -26,6 +26,8 @@ class Recovery:
         colours: int32[], one for each column ("reverse": row); -1 where there are no entries.
         count: how many colours, and so how many seeds, there are.
         gather: for each entry of the pattern its place in the flat products.
+        length: how long a product is, where the pattern does not say.
+        places: for each place in `gather` the entry that it is added to; None where it is the entry itself.
     """
 
     pattern: Any
@@ -33,12 +35,14 @@ class Recovery:
     colours: Any
     count: int
     gather: Any
+    length: int | None = None
+    places: Any = None
 
     @property
     def shape(self) -> tuple[int, int]:
         """The shape of the products: one row a colour."""
         rows, columns = self.pattern.shape
-        return self.count, columns if self.mode == REVERSE else rows
+        return self.count, self.length or (columns if self.mode == REVERSE else rows)
 
 
 def seeds(colours: Any, count: int, dtype: Any) -> Any:
@@ -107,8 +111,35 @@ def recover(recovery: Recovery, products: Any) -> Any:
         found, wanted = f"products of shape {array.shape}", f"shape {recovery.shape}"
         raise ShapeError(describe("recover", found=found, wanted=wanted))
     pattern = recovery.pattern
-    data = array.reshape(-1)[recovery.gather]
+    flat = np.ascontiguousarray(array).reshape(-1)
+    if recovery.places is None:
+        data = np.empty(pattern.nnz, array.dtype)
+        _pick(flat, recovery.gather, data)
+    else:
+        data = np.zeros(pattern.nnz, array.dtype)
+        _add(flat, recovery.gather, recovery.places, data)
     return csr_array((data, pattern.indices.copy(), pattern.indptr.copy()), shape=pattern.shape)
+
+
+@compiled
+def _pick(products: Any, gather: Any, data: Any) -> None:
+    """data[k] = products[gather[k]]; NumPy would make int64 of the places first, at every call."""
+    for k in range(len(gather)):
+        data[k] = products[gather[k]]
+
+
+@compiled
+def _add(products: Any, gather: Any, places: Any, data: Any) -> None:
+    """data[places[k]] += products[gather[k]]."""
+    for k in range(len(gather)):
+        data[places[k]] += products[gather[k]]
+
+
+def renamed(recovery: Recovery, pattern: Any, places: Any) -> Recovery:
+    """A recovery whose entries are those of another pattern: each is added to the one at its place."""
+    own = len(places) == pattern.nnz and bool((places == np.arange(len(places))).all())
+    kept = None if own else places
+    return replace(recovery, pattern=pattern, length=recovery.shape[1], places=kept)
 
 
 def plan_jacobian(pattern: Any) -> tuple[str, Recovery]:
