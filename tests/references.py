@@ -185,6 +185,7 @@ REFERENCES: Final[dict[str, Reference]] = {
     "erfcinv": lambda _, x: special.erfinv(1 - x),
     "ndtri_exp": lambda _, x: special.ndtri(jnp.exp(x)),
     "rgamma": lambda _, x: 1 / special.gamma(x),
+    "trigamma": lambda _, x: special.polygamma(1, x),
     "binom": lambda _, n, k: 1 / ((n + 1) * special.beta(n - k + 1, k + 1)),
     "betaincc": lambda _, a, b, x: 1 - special.betainc(a, b, x),
     "stdtr": lambda _, n, t: (1 + jnp.sign(t) * special.betainc(0.5, n / 2, t * t / (n + t * t))) / 2,

@@ -8,6 +8,7 @@ from typing import Any
 import mpmath as mp
 import numpy as np
 import pytest
+from scipy.special import digamma
 
 import tapegrad as tg
 from tapegrad.derivative.adjoint import adjoint
@@ -217,6 +218,7 @@ TAILS: dict[str, tuple[Any, tuple[float, ...]]] = {
     "exp": (mp.exp, (-700.0, 700.0)),
     "gammaln": (mp.loggamma, (1e-8, 1e8)),
     "digamma": (mp.digamma, (1e-8, 1e8)),
+    "trigamma": (lambda x: mp.polygamma(1, x), (1e-8, 1e8)),
     "sqrt": (mp.sqrt, (1e-300, 1e300)),
     "log": (mp.log, (1e-300, 1e300)),
     "reciprocal": (lambda x: 1 / x, (1e-150, 1e150)),
@@ -372,3 +374,14 @@ def test_second_derivative_below_a_selection() -> None:
     assert_close(run(grads, [x])[0], [0.0, 0.0, np.log(0.5) + 1, np.log(2.0) + 1], 1e-15)
     for tape in (reverse, forward):
         assert_close(run(tape, [x, np.ones(4)])[1], [0.0, 0.0, 2.0, 0.5], 1e-15)
+
+
+@pytest.mark.parametrize("shape", [(), (5,)], ids=["scalar", "array"])
+def test_trigamma_is_right_on_both_sides_of_its_forms(shape: tuple[int, ...]) -> None:
+    gradient = tg.grad(lambda x: np.sum(digamma(x)))
+    for x in (1e-100, 1e-3, 0.5, 1.0, 3.3, 9.9, 10.1, 1e3, 1e100, -1e-3, -0.5, -3.75, -20.25):
+        found = gradient(np.full(shape, x))
+        np.testing.assert_allclose(found, float(mp.polygamma(1, mp.mpf(x))), rtol=2e-15)
+    ends = [gradient(np.full(shape, x)) for x in (0.0, -3.0, np.inf, np.nan)]
+    for found, wanted in zip(ends, (np.inf, np.inf, 0.0, np.nan), strict=True):
+        np.testing.assert_array_equal(found, np.full(shape, wanted))

@@ -58,6 +58,7 @@ UNARY: tuple[tuple[str, Function, tuple[float, ...], float, float], ...] = (
     ("gammaln", lambda x: mp.log(abs(mp.gamma(x))), (1e-8, 1.4, 2, -2.5, 50, 1e8), 1e-13, 1e-13),
     ("rgamma", mp.rgamma, (0, -1, -2, -3, -10, -1 + 1e-9, 0.4999, 0.5001, 1, 3, 100, -20.5), 1e-13, 1e-12),
     ("digamma", mp.digamma, (1e-100, 1e-8, 1, -2.5, 50, 1e8), 1e-13, 1e-13),
+    ("trigamma", lambda x: mp.polygamma(1, x), (1e-8, 1, 9.5, 50, 1e8), 1e-13, 1e-13),
     ("entr", lambda x: -xlogy(x, x), (1e-300, 1, 1e300), 1e-15, 1e-15),
     ("i0", lambda x: mp.besseli(0, x), (0, 1e-9, 1, -5, 100, 600), 1e-14, 1e-13),
     ("i1", lambda x: mp.besseli(1, x), (1e-9, 1, -5, 100, 600), 1e-14, 1e-13),

@@ -48,7 +48,8 @@ class Elementwise:
         if not any(isinstance(v, Variable) for v in operands):
             return compiled.ufunc(*operands)
         recorder = recorder_of(*operands)
-        recorder.captured += [c for c in compiled.captured if not any(c is known for known in recorder.captured)]
+        captured = recorder.constants.captured
+        captured += [c for c in compiled.captured if not any(c is known for known in captured)]
         values = [recorder.cast(lift(recorder, v, FLOAT), FLOAT) for v in operands]
         return recorder.apply("custom", (compiled,), *values)
 

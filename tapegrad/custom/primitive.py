@@ -64,7 +64,7 @@ class Primitive:
 
     def _shape(self, recorder: Recorder, values: Sequence[Variable]) -> tuple[int, ...]:
         """The shape of the result, by a call."""
-        result = self.function(*[np.array(recorder.value(v._slot)) for v in values])
+        result = self.function(*[np.array(recorder.values[v._slot]) for v in values])
         dtype = np.asarray(result).dtype
         if dtype.kind != "f" or isinstance(result, (tuple, list)):
             what = f"of dtype {dtype}" if isinstance(result, (np.ndarray, np.generic)) else type(result).__name__

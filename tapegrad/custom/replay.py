@@ -20,6 +20,7 @@ from tapegrad.ops.row import FLOAT, INT, ArrayType
 from tapegrad.ops.table import CONSTANT, INPUT, OPS
 from tapegrad.passes.optimize import optimize
 from tapegrad.record.captured import Captured
+from tapegrad.record.constants import settle
 from tapegrad.record.current import CURRENT
 from tapegrad.record.functions import FUNCTIONS
 from tapegrad.record.recorder import Recorder
@@ -61,9 +62,9 @@ def recorded(function: Callable[..., Any], types: Sequence[ArrayType], reads: Ca
     finally:
         CURRENT.reset(outer)
         recorder.open = False
-    recorder.settle(0)
+    settle(recorder, 0)
     del returned
-    if recorder.guards or not _nobody_elses(recorder.captured):
+    if recorder.guards or not _nobody_elses(recorder.constants.captured):
         return None  # it went by values that stand for nothing, or by arrays that may change
     recorder.open = True
     return recorder.end(result)

@@ -13,7 +13,7 @@ from tapegrad.record.functions.common import find_variable, lengths, lift, opera
 from tapegrad.record.functions.known import known
 from tapegrad.record.functions.shaping import broadcast_to
 from tapegrad.record.functions.viewing import viewing
-from tapegrad.record.recorder import unsupported
+from tapegrad.record.refusal import unsupported
 from tapegrad.record.variable import Variable
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from tapegrad.errors import ComplexError
+from tapegrad.record.constants import watch
 from tapegrad.record.current import CURRENT
 from tapegrad.record.functions import FUNCTIONS
 from tapegrad.record.functions.common import find_variable, lift, recorder_of
@@ -75,7 +76,7 @@ class MakingFunction(RecordingFunction):
         recorder = CURRENT.get()
         if recorder is None or any(made is x or getattr(made, "base", None) is x for x in arguments if x is not None):
             return made
-        recorder.watch(*arguments)
+        watch(recorder, *arguments)
         return known(recorder, made)
 
 

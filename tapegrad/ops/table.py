@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from functools import cache
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -90,8 +91,14 @@ def find(name: str, kinds: str) -> int:
 
 
 def flags(*names: str) -> np.ndarray[Any, np.dtype[np.bool_]]:
-    """One boolean an opcode: whether any of the row's fields of these names is set."""
-    return np.array([any(getattr(op, name) for name in names) for op in OPS], dtype=np.bool_)
+    """One boolean an opcode: whether any of the row's fields of these names is set. The array is the caller's."""
+    return np.frombuffer(_flags(names), np.bool_).copy()
+
+
+@cache
+def _flags(names: tuple[str, ...]) -> bytes:
+    """The same as bytes: every recording asks for the flags many times."""
+    return bytes(any(getattr(op, name) for name in names) for op in OPS)
 
 
 def digest() -> str:

@@ -5,7 +5,6 @@ sum(x * y) over the last axis is the product of a row and a column for each row;
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -13,7 +12,8 @@ import numpy as np
 from tapegrad.ops.row import FLOAT, ArrayType
 from tapegrad.ops.table import OPCODES, find
 from tapegrad.passes.dead import drop_dead
-from tapegrad.tape import Interner, Tape
+from tapegrad.passes.spread import Spread
+from tapegrad.tape import Tape
 
 LEAST: Final = 16  # terms of a sum that make it worth a call of its own (`python -m benchmarks compare`)
 
@@ -40,44 +40,16 @@ def _fits(tape: Tape, i: int) -> bool:
 
 def _rewritten(tape: Tape, chosen: list[int]) -> Tape:
     """Each sum in `chosen` is replaced by four instructions: row, column, product, and its shape."""
-    types, attributes = Interner.of(tape.types), Interner.of(tape.attributes)
-    n = len(tape)
-    width = np.ones(n, np.int64)
-    width[chosen] = 4
-    place = np.cumsum(width) - 1  # where each slot's value is found now
-    total = int(width.sum())
-    old = np.repeat(np.arange(n), width)
-    opcodes, kinds, details = tape.opcodes[old], tape.type_ids[old], tape.attribute_ids[old]
-    read: list[list[int]] = [[]] * total
-    for i in range(n):
-        read[int(place[i])] = place[tape.read(i)].tolist()
+    made = Spread.of(tape, chosen, 4)
+    reshape, matmul = OPCODES["reshape"], OPCODES["matmul"]
     for i in chosen:
         term = int(tape.operands[tape.starts[i]])
-        factors = place[tape.read(term)].tolist()
-        shape = tape.type(term).shape
-        *outer, k = shape
-        first = int(place[i]) - 3
-        forms = ((*outer, 1, k), (*outer, k, 1), (*outer, 1, 1), tuple(outer))
-        for j, (name, form) in enumerate(zip(("reshape", "reshape", "matmul", "reshape"), forms, strict=True)):
-            opcodes[first + j] = OPCODES[name]
-            kinds[first + j] = types(ArrayType(form, FLOAT))
-            details[first + j] = attributes((0, 0) if name == "matmul" else form)
-        read[first], read[first + 1] = [factors[0]], [factors[-1]]
-        read[first + 2], read[first + 3] = [first, first + 1], [first + 2]
-    starts = np.zeros(total + 1, np.int32)
-    np.cumsum([len(r) for r in read], out=starts[1:])
-    return replace(
-        tape,
-        opcodes=opcodes,
-        starts=starts,
-        operands=np.array([s for r in read for s in r], np.int32),
-        type_ids=kinds,
-        attribute_ids=details,
-        line_ids=tape.line_ids[old],
-        types=tuple(types.items),
-        attributes=tuple(attributes.items),
-        inputs=place[tape.inputs].astype(np.int32),
-        independents=place[tape.independents].astype(np.int32),
-        dependents=place[tape.dependents].astype(np.int32),
-        reverse=int(width[: tape.reverse].sum()),
-    )
+        factors = made.operands(term)
+        *outer, k = tape.type(term).shape
+        rows, columns, products = (*outer, 1, k), (*outer, k, 1), (*outer, 1, 1)
+        first = made.first(i)
+        made.put(first, reshape, factors[:1], rows, ArrayType(rows, FLOAT))
+        made.put(first + 1, reshape, factors[-1:], columns, ArrayType(columns, FLOAT))
+        made.put(first + 2, matmul, [first, first + 1], (0, 0), ArrayType(products, FLOAT))
+        made.put(first + 3, reshape, [first + 2], tuple(outer))
+    return made.finish()

@@ -13,7 +13,8 @@ from tapegrad.tape import Ints, Tape
 
 
 @compiled
-def _mark(opcodes: Any, starts: Any, operands: Any, effect: Any, live: Any) -> None:
+def mark(opcodes: Any, starts: Any, operands: Any, effect: Any, live: Any) -> None:
+    """Mark all that what is marked reads, and what has an effect."""
     for i in range(len(opcodes) - 1, -1, -1):
         if effect[opcodes[i]]:
             live[i] = True
@@ -26,7 +27,7 @@ def drop_dead(tape: Tape) -> Tape:
     """The tape without dead instructions; arguments stay, used or not."""
     live = tape.opcodes == INPUT
     live[tape.dependents] = True
-    _mark(tape.opcodes, tape.starts, tape.operands, flags("effect"), live)
+    mark(tape.opcodes, tape.starts, tape.operands, flags("effect"), live)
     return tape if live.all() else keep(tape, live)
 
 

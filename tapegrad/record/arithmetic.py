@@ -10,6 +10,7 @@ import numpy as np
 
 from tapegrad.errors import UnsupportedError, describe
 from tapegrad.ops.row import FLOAT
+from tapegrad.record.constants import complex_constant
 from tapegrad.record.pair import HINT, ComplexPair
 from tapegrad.record.variable import Variable
 
@@ -50,7 +51,7 @@ def parts(recorder: Recorder, value: Any) -> Parts:
     if isinstance(value, ComplexPair):
         return value.real, value.imag
     if not isinstance(value, Variable) and np.iscomplexobj(value):
-        return recorder.complex_constant(value)
+        return complex_constant(recorder, value)
     return recorder.cast(recorder.lift(value, FLOAT), FLOAT), None
 
 

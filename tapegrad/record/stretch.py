@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from tapegrad.ops.table import CONSTANT, GUARDS, INPUT, OPS
+from tapegrad.record.constants import fresh, settle
 from tapegrad.record.recorder import Recorder
 from tapegrad.record.variable import Variable
 from tapegrad.tape import Tape
@@ -31,7 +32,7 @@ def stretch(
     Returns:
         The tape, and the Variable that each of its inputs stands for; the independents are its first inputs.
     """
-    recorder.settle(first)
+    settle(recorder, first)
     words, operands = recorder.listing(first)
     widths = np.diff(words[:, 4], prepend=0)
     own = np.array([v._slot - first for v in independents], np.int64)
@@ -47,7 +48,7 @@ def stretch(
     opcodes = np.concatenate([np.full(count, INPUT), words[:, 0]])
     attributes = np.concatenate([np.arange(count) + len(own), words[:, 1]])
     opcodes[count + own], attributes[count + own] = INPUT, np.arange(len(own))
-    outer_variables = [recorder.variable(int(s), active=not recorder.is_fixed(int(s))) for s in outer]
+    outer_variables = [recorder.variable(int(s), active=not recorder.values.is_fixed(int(s))) for s in outer]
     types = np.concatenate([np.array([v._type for v in outer_variables], np.int64), words[:, 2]])
     starts = np.concatenate([np.zeros(count + 1, np.int64), np.cumsum(widths)])
     tape = Tape(
@@ -58,9 +59,9 @@ def stretch(
         attribute_ids=attributes.astype(np.int32),
         line_ids=np.concatenate([np.zeros(count, np.int64), words[:, 3]]).astype(np.int32),
         types=tuple(recorder.types.items),
-        attributes=recorder.attributes,
-        constants=recorder.constants,
-        lines=recorder.lines,
+        attributes=tuple(recorder.attributes.items),
+        constants=tuple(recorder.constants.items),
+        lines=tuple(recorder.lines.names),
         inputs=np.concatenate([count + own, np.arange(count)]).astype(np.int32),
         independents=(count + own).astype(np.int32),
         dependents=np.searchsorted(place, results).astype(np.int32),
@@ -88,7 +89,7 @@ def inline(recorder: Recorder, tape: Tape, inputs: Sequence[Variable]) -> list[V
         recorder.lift(v)
     active = any(v._active for v in inputs)
     types = [recorder.types(t) for t in tape.types]
-    lines = [recorder.line_id(name) for name in tape.lines]
+    lines = [recorder.lines.intern(name) for name in tape.lines]
     slots: list[int] = []
     for i, (code, attribute, type_id, line) in enumerate(
         zip(
@@ -99,11 +100,11 @@ def inline(recorder: Recorder, tape: Tape, inputs: Sequence[Variable]) -> list[V
         if code == INPUT:
             slots.append(inputs[attribute]._slot)
         elif code == CONSTANT:
-            slots.append(recorder.own_constant(tape.constants[attribute], tape.types[type_id].kind)._slot)
+            slots.append(fresh(recorder, tape.constants[attribute], tape.types[type_id].kind)._slot)
         elif code in GUARDS:
             slots.append(-1)  # nothing reads it
         else:
-            place = attribute if OPS[code].immediate else recorder.attribute_id(tape.attributes[attribute])
+            place = attribute if OPS[code].immediate else recorder.attributes(tape.attributes[attribute])
             operands = [slots[s] for s in tape.read(i)]
             slots.append(recorder.append(code, place, types[type_id], operands, lines[line]))
     return [recorder.variable(slots[d], active=active) for d in tape.dependents.tolist()]
@@ -113,5 +114,5 @@ def alias(v: Variable) -> Variable:
     """The same values as a slot of its own: what a derivative is taken by."""
     copy = v._recorder.apply("reshape", v.shape, v)
     copy._active = True
-    copy._recorder.vary(copy)
+    copy._recorder.values.vary(copy._slot)
     return copy

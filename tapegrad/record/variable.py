@@ -13,6 +13,7 @@ import numpy as np
 from tapegrad.errors import ComplexError, LeakedVariableError, describe
 from tapegrad.ops.row import BOOL, FLOAT, INT
 from tapegrad.record.assignable import Assignable
+from tapegrad.record.guards import guard, guard_number
 from tapegrad.record.methods import Methods
 
 ARGUMENT: Final = "an argument"  # in place of what is known of an array's memory
@@ -183,15 +184,15 @@ class Variable(Methods):
     def __bool__(self) -> bool:
         if self.size != 1:
             self._refuse("bool()", f"shape {self.shape}", "one element, or .any() and .all()")
-        return bool(self._recorder.guard(self._scalar(), BOOL))
+        return bool(guard(self._recorder, self._scalar(), BOOL))
 
     def __int__(self) -> int:
-        return int(self._recorder.guard_number(self, INT, ""))
+        return int(guard_number(self._recorder, self, INT, ""))
 
     def __index__(self) -> int:
         if self._kind == FLOAT:
             self._refuse("index", f"a Variable of dtype {self.dtype}", "an integer: int(x) cuts to one, with a guard")
-        return int(self._recorder.guard_number(self, INT, ""))
+        return int(guard_number(self._recorder, self, INT, ""))
 
     def __float__(self) -> float:
         wanted = (
@@ -200,7 +201,7 @@ class Variable(Methods):
             "to assign elements, make the array with tapegrad.numpy (import tapegrad.numpy as np) or np.zeros_like(x), "
             "or build it with np.stack"
         )
-        return float(self._recorder.guard_number(self, FLOAT, wanted))
+        return float(guard_number(self._recorder, self, FLOAT, wanted))
 
     def __complex__(self) -> NoReturn:
         self._refuse("complex()", "a Variable", "real numbers: complex arrays are not supported yet")

@@ -23,7 +23,7 @@ import numpy as np
 
 from tapegrad.record.functions import FUNCTIONS
 from tapegrad.record.functions.common import find_variable, lift, recorder_of
-from tapegrad.record.recorder import unsupported
+from tapegrad.record.refusal import unsupported
 
 
 class SpecialFunction:

@@ -12,7 +12,7 @@ from numba.extending import intrinsic
 
 from tapegrad.jit import entry, kernel, reduction
 
-DIGEST = "3f8f8faaa81557da"
+DIGEST = "c222799d6e135e69"
 SEGMENTS = 0
 RECORDS = 1
 SCALARS = 2
@@ -45,25 +45,25 @@ BOUNDS = 8
 ALL_ROWS = 1099511627776
 LOOP_ROW = 6
 VECTOR_SCRATCH = 512
-COPY = 249
-LOOP = 250
-FILL = 251
-SHIFT = 252
-ACCUMULATE = 253
-MATMUL = 254
-SUM_F = 255
-MAX_F = 256
-MIN_F = 257
-SUM_I = 258
-MAX_I = 259
-MIN_I = 260
-GATHER = 261
-SCATTER_ADD = 262
-SCATTER_SET = 263
-LOAD_F = 264
-LOAD_I = 265
-LOAD_B = 266
-LOOP_CELL = 267
+COPY = 250
+LOOP = 251
+FILL = 252
+SHIFT = 253
+ACCUMULATE = 254
+MATMUL = 255
+SUM_F = 256
+MAX_F = 257
+MIN_F = 258
+SUM_I = 259
+MAX_I = 260
+MIN_I = 261
+GATHER = 262
+SCATTER_ADD = 263
+SCATTER_SET = 264
+LOAD_F = 265
+LOAD_I = 266
+LOAD_B = 267
+LOOP_CELL = 268
 
 # --- pointers: Addresses, pointers, calls by address.
 
@@ -977,6 +977,9 @@ def run_scalars(control, first, last, one):
         elif op == 177:
             x = F[u]
             F[o] = math.erf(x)
+        elif op == 195:
+            x = F[u]
+            F[o] = (1 / (((x if x > 0 else 1 - x) + 0) * ((x if x > 0 else 1 - x) + 0)) + 1 / (((x if x > 0 else 1 - x) + 1) * ((x if x > 0 else 1 - x) + 1)) + 1 / (((x if x > 0 else 1 - x) + 2) * ((x if x > 0 else 1 - x) + 2)) + 1 / (((x if x > 0 else 1 - x) + 3) * ((x if x > 0 else 1 - x) + 3)) + 1 / (((x if x > 0 else 1 - x) + 4) * ((x if x > 0 else 1 - x) + 4)) + 1 / (((x if x > 0 else 1 - x) + 5) * ((x if x > 0 else 1 - x) + 5)) + 1 / (((x if x > 0 else 1 - x) + 6) * ((x if x > 0 else 1 - x) + 6)) + 1 / (((x if x > 0 else 1 - x) + 7) * ((x if x > 0 else 1 - x) + 7)) + 1 / (((x if x > 0 else 1 - x) + 8) * ((x if x > 0 else 1 - x) + 8)) + 1 / (((x if x > 0 else 1 - x) + 9) * ((x if x > 0 else 1 - x) + 9)) + (1 + (0.5 + (0.16666666666666666 + (1 / (((x if x > 0 else 1 - x) + 10) * ((x if x > 0 else 1 - x) + 10))) * (-0.03333333333333333 + (1 / (((x if x > 0 else 1 - x) + 10) * ((x if x > 0 else 1 - x) + 10))) * (0.023809523809523808 + (1 / (((x if x > 0 else 1 - x) + 10) * ((x if x > 0 else 1 - x) + 10))) * (-0.03333333333333333 + (1 / (((x if x > 0 else 1 - x) + 10) * ((x if x > 0 else 1 - x) + 10))) * (0.07575757575757576 + (1 / (((x if x > 0 else 1 - x) + 10) * ((x if x > 0 else 1 - x) + 10))) * (-0.2531135531135531 + (1 / (((x if x > 0 else 1 - x) + 10) * ((x if x > 0 else 1 - x) + 10))) * (1.1666666666666667 + (1 / (((x if x > 0 else 1 - x) + 10) * ((x if x > 0 else 1 - x) + 10))) * (-7.092156862745098)))))))) / ((x if x > 0 else 1 - x) + 10)) / ((x if x > 0 else 1 - x) + 10)) / ((x if x > 0 else 1 - x) + 10)) if x > 0 else (math.pi / math.sin(math.pi * (x - np.floor(x + 0.5)))) * (math.pi / math.sin(math.pi * (x - np.floor(x + 0.5)))) - (1 / (((x if x > 0 else 1 - x) + 0) * ((x if x > 0 else 1 - x) + 0)) + 1 / (((x if x > 0 else 1 - x) + 1) * ((x if x > 0 else 1 - x) + 1)) + 1 / (((x if x > 0 else 1 - x) + 2) * ((x if x > 0 else 1 - x) + 2)) + 1 / (((x if x > 0 else 1 - x) + 3) * ((x if x > 0 else 1 - x) + 3)) + 1 / (((x if x > 0 else 1 - x) + 4) * ((x if x > 0 else 1 - x) + 4)) + 1 / (((x if x > 0 else 1 - x) + 5) * ((x if x > 0 else 1 - x) + 5)) + 1 / (((x if x > 0 else 1 - x) + 6) * ((x if x > 0 else 1 - x) + 6)) + 1 / (((x if x > 0 else 1 - x) + 7) * ((x if x > 0 else 1 - x) + 7)) + 1 / (((x if x > 0 else 1 - x) + 8) * ((x if x > 0 else 1 - x) + 8)) + 1 / (((x if x > 0 else 1 - x) + 9) * ((x if x > 0 else 1 - x) + 9)) + (1 + (0.5 + (0.16666666666666666 + (1 / (((x if x > 0 else 1 - x) + 10) * ((x if x > 0 else 1 - x) + 10))) * (-0.03333333333333333 + (1 / (((x if x > 0 else 1 - x) + 10) * ((x if x > 0 else 1 - x) + 10))) * (0.023809523809523808 + (1 / (((x if x > 0 else 1 - x) + 10) * ((x if x > 0 else 1 - x) + 10))) * (-0.03333333333333333 + (1 / (((x if x > 0 else 1 - x) + 10) * ((x if x > 0 else 1 - x) + 10))) * (0.07575757575757576 + (1 / (((x if x > 0 else 1 - x) + 10) * ((x if x > 0 else 1 - x) + 10))) * (-0.2531135531135531 + (1 / (((x if x > 0 else 1 - x) + 10) * ((x if x > 0 else 1 - x) + 10))) * (1.1666666666666667 + (1 / (((x if x > 0 else 1 - x) + 10) * ((x if x > 0 else 1 - x) + 10))) * (-7.092156862745098)))))))) / ((x if x > 0 else 1 - x) + 10)) / ((x if x > 0 else 1 - x) + 10)) / ((x if x > 0 else 1 - x) + 10))
         elif op == LOAD_F:
             F[o] = floats(resolve(bases, side[u]), one)[0]
         elif op == LOAD_I:
@@ -1678,6 +1681,17 @@ def sweep(control, one):
                         for i in range(n):
                             x = load(pu, i * su)
                             store(po, i, math.sqrt(x))
+                elif op == 195:
+                    po = floats(o, one)
+                    pu = floats(u, one)
+                    if su == 1:
+                        for i in range(n):
+                            x = load(pu, i)
+                            store(po, i, (1 / (((x if x > 0 else 1 - x) + 0) * ((x if x > 0 else 1 - x) + 0)) + 1 / (((x if x > 0 else 1 - x) + 1) * ((x if x > 0 else 1 - x) + 1)) + 1 / (((x if x > 0 else 1 - x) + 2) * ((x if x > 0 else 1 - x) + 2)) + 1 / (((x if x > 0 else 1 - x) + 3) * ((x if x > 0 else 1 - x) + 3)) + 1 / (((x if x > 0 else 1 - x) + 4) * ((x if x > 0 else 1 - x) + 4)) + 1 / (((x if x > 0 else 1 - x) + 5) * ((x if x > 0 else 1 - x) + 5)) + 1 / (((x if x > 0 else 1 - x) + 6) * ((x if x > 0 else 1 - x) + 6)) + 1 / (((x if x > 0 else 1 - x) + 7) * ((x if x > 0 else 1 - x) + 7)) + 1 / (((x if x > 0 else 1 - x) + 8) * ((x if x > 0 else 1 - x) + 8)) + 1 / (((x if x > 0 else 1 - x) + 9) * ((x if x > 0 else 1 - x) + 9)) + (1 + (0.5 + (0.16666666666666666 + (1 / (((x if x > 0 else 1 - x) + 10) * ((x if x > 0 else 1 - x) + 10))) * (-0.03333333333333333 + (1 / (((x if x > 0 else 1 - x) + 10) * ((x if x > 0 else 1 - x) + 10))) * (0.023809523809523808 + (1 / (((x if x > 0 else 1 - x) + 10) * ((x if x > 0 else 1 - x) + 10))) * (-0.03333333333333333 + (1 / (((x if x > 0 else 1 - x) + 10) * ((x if x > 0 else 1 - x) + 10))) * (0.07575757575757576 + (1 / (((x if x > 0 else 1 - x) + 10) * ((x if x > 0 else 1 - x) + 10))) * (-0.2531135531135531 + (1 / (((x if x > 0 else 1 - x) + 10) * ((x if x > 0 else 1 - x) + 10))) * (1.1666666666666667 + (1 / (((x if x > 0 else 1 - x) + 10) * ((x if x > 0 else 1 - x) + 10))) * (-7.092156862745098)))))))) / ((x if x > 0 else 1 - x) + 10)) / ((x if x > 0 else 1 - x) + 10)) / ((x if x > 0 else 1 - x) + 10)) if x > 0 else (math.pi / math.sin(math.pi * (x - np.floor(x + 0.5)))) * (math.pi / math.sin(math.pi * (x - np.floor(x + 0.5)))) - (1 / (((x if x > 0 else 1 - x) + 0) * ((x if x > 0 else 1 - x) + 0)) + 1 / (((x if x > 0 else 1 - x) + 1) * ((x if x > 0 else 1 - x) + 1)) + 1 / (((x if x > 0 else 1 - x) + 2) * ((x if x > 0 else 1 - x) + 2)) + 1 / (((x if x > 0 else 1 - x) + 3) * ((x if x > 0 else 1 - x) + 3)) + 1 / (((x if x > 0 else 1 - x) + 4) * ((x if x > 0 else 1 - x) + 4)) + 1 / (((x if x > 0 else 1 - x) + 5) * ((x if x > 0 else 1 - x) + 5)) + 1 / (((x if x > 0 else 1 - x) + 6) * ((x if x > 0 else 1 - x) + 6)) + 1 / (((x if x > 0 else 1 - x) + 7) * ((x if x > 0 else 1 - x) + 7)) + 1 / (((x if x > 0 else 1 - x) + 8) * ((x if x > 0 else 1 - x) + 8)) + 1 / (((x if x > 0 else 1 - x) + 9) * ((x if x > 0 else 1 - x) + 9)) + (1 + (0.5 + (0.16666666666666666 + (1 / (((x if x > 0 else 1 - x) + 10) * ((x if x > 0 else 1 - x) + 10))) * (-0.03333333333333333 + (1 / (((x if x > 0 else 1 - x) + 10) * ((x if x > 0 else 1 - x) + 10))) * (0.023809523809523808 + (1 / (((x if x > 0 else 1 - x) + 10) * ((x if x > 0 else 1 - x) + 10))) * (-0.03333333333333333 + (1 / (((x if x > 0 else 1 - x) + 10) * ((x if x > 0 else 1 - x) + 10))) * (0.07575757575757576 + (1 / (((x if x > 0 else 1 - x) + 10) * ((x if x > 0 else 1 - x) + 10))) * (-0.2531135531135531 + (1 / (((x if x > 0 else 1 - x) + 10) * ((x if x > 0 else 1 - x) + 10))) * (1.1666666666666667 + (1 / (((x if x > 0 else 1 - x) + 10) * ((x if x > 0 else 1 - x) + 10))) * (-7.092156862745098)))))))) / ((x if x > 0 else 1 - x) + 10)) / ((x if x > 0 else 1 - x) + 10)) / ((x if x > 0 else 1 - x) + 10)))
+                    else:
+                        for i in range(n):
+                            x = load(pu, i * su)
+                            store(po, i, (1 / (((x if x > 0 else 1 - x) + 0) * ((x if x > 0 else 1 - x) + 0)) + 1 / (((x if x > 0 else 1 - x) + 1) * ((x if x > 0 else 1 - x) + 1)) + 1 / (((x if x > 0 else 1 - x) + 2) * ((x if x > 0 else 1 - x) + 2)) + 1 / (((x if x > 0 else 1 - x) + 3) * ((x if x > 0 else 1 - x) + 3)) + 1 / (((x if x > 0 else 1 - x) + 4) * ((x if x > 0 else 1 - x) + 4)) + 1 / (((x if x > 0 else 1 - x) + 5) * ((x if x > 0 else 1 - x) + 5)) + 1 / (((x if x > 0 else 1 - x) + 6) * ((x if x > 0 else 1 - x) + 6)) + 1 / (((x if x > 0 else 1 - x) + 7) * ((x if x > 0 else 1 - x) + 7)) + 1 / (((x if x > 0 else 1 - x) + 8) * ((x if x > 0 else 1 - x) + 8)) + 1 / (((x if x > 0 else 1 - x) + 9) * ((x if x > 0 else 1 - x) + 9)) + (1 + (0.5 + (0.16666666666666666 + (1 / (((x if x > 0 else 1 - x) + 10) * ((x if x > 0 else 1 - x) + 10))) * (-0.03333333333333333 + (1 / (((x if x > 0 else 1 - x) + 10) * ((x if x > 0 else 1 - x) + 10))) * (0.023809523809523808 + (1 / (((x if x > 0 else 1 - x) + 10) * ((x if x > 0 else 1 - x) + 10))) * (-0.03333333333333333 + (1 / (((x if x > 0 else 1 - x) + 10) * ((x if x > 0 else 1 - x) + 10))) * (0.07575757575757576 + (1 / (((x if x > 0 else 1 - x) + 10) * ((x if x > 0 else 1 - x) + 10))) * (-0.2531135531135531 + (1 / (((x if x > 0 else 1 - x) + 10) * ((x if x > 0 else 1 - x) + 10))) * (1.1666666666666667 + (1 / (((x if x > 0 else 1 - x) + 10) * ((x if x > 0 else 1 - x) + 10))) * (-7.092156862745098)))))))) / ((x if x > 0 else 1 - x) + 10)) / ((x if x > 0 else 1 - x) + 10)) / ((x if x > 0 else 1 - x) + 10)) if x > 0 else (math.pi / math.sin(math.pi * (x - np.floor(x + 0.5)))) * (math.pi / math.sin(math.pi * (x - np.floor(x + 0.5)))) - (1 / (((x if x > 0 else 1 - x) + 0) * ((x if x > 0 else 1 - x) + 0)) + 1 / (((x if x > 0 else 1 - x) + 1) * ((x if x > 0 else 1 - x) + 1)) + 1 / (((x if x > 0 else 1 - x) + 2) * ((x if x > 0 else 1 - x) + 2)) + 1 / (((x if x > 0 else 1 - x) + 3) * ((x if x > 0 else 1 - x) + 3)) + 1 / (((x if x > 0 else 1 - x) + 4) * ((x if x > 0 else 1 - x) + 4)) + 1 / (((x if x > 0 else 1 - x) + 5) * ((x if x > 0 else 1 - x) + 5)) + 1 / (((x if x > 0 else 1 - x) + 6) * ((x if x > 0 else 1 - x) + 6)) + 1 / (((x if x > 0 else 1 - x) + 7) * ((x if x > 0 else 1 - x) + 7)) + 1 / (((x if x > 0 else 1 - x) + 8) * ((x if x > 0 else 1 - x) + 8)) + 1 / (((x if x > 0 else 1 - x) + 9) * ((x if x > 0 else 1 - x) + 9)) + (1 + (0.5 + (0.16666666666666666 + (1 / (((x if x > 0 else 1 - x) + 10) * ((x if x > 0 else 1 - x) + 10))) * (-0.03333333333333333 + (1 / (((x if x > 0 else 1 - x) + 10) * ((x if x > 0 else 1 - x) + 10))) * (0.023809523809523808 + (1 / (((x if x > 0 else 1 - x) + 10) * ((x if x > 0 else 1 - x) + 10))) * (-0.03333333333333333 + (1 / (((x if x > 0 else 1 - x) + 10) * ((x if x > 0 else 1 - x) + 10))) * (0.07575757575757576 + (1 / (((x if x > 0 else 1 - x) + 10) * ((x if x > 0 else 1 - x) + 10))) * (-0.2531135531135531 + (1 / (((x if x > 0 else 1 - x) + 10) * ((x if x > 0 else 1 - x) + 10))) * (1.1666666666666667 + (1 / (((x if x > 0 else 1 - x) + 10) * ((x if x > 0 else 1 - x) + 10))) * (-7.092156862745098)))))))) / ((x if x > 0 else 1 - x) + 10)) / ((x if x > 0 else 1 - x) + 10)) / ((x if x > 0 else 1 - x) + 10)))
                 elif op >= COPY and rows_inside:
                     run_rows(op, record, o, u, v, one)
                 elif op >= COPY:

@@ -31,7 +31,8 @@ from tapegrad.record.functions.common import (
 from tapegrad.record.functions.indexing import take
 from tapegrad.record.functions.picking import known, picked, places
 from tapegrad.record.functions.shaping import broadcast_to, flip, moveaxis, ravel
-from tapegrad.record.recorder import Recorder, unsupported
+from tapegrad.record.recorder import Recorder
+from tapegrad.record.refusal import unsupported
 from tapegrad.record.variable import Variable
 
 # --- repeating

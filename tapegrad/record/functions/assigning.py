@@ -15,26 +15,18 @@ import numpy as np
 
 from tapegrad.errors import DtypeError, ShapeError, UnsupportedError, describe
 from tapegrad.ops.row import BOOL, FLOAT, INT
-from tapegrad.record.functions.common import RANK, find_variable, lift, recorder_of, reshaped, transposed
+from tapegrad.record.functions.changes import pend, rebind
+from tapegrad.record.functions.common import find_variable, lift, recorder_of, reshaped, transposed
 from tapegrad.record.functions.indexing import Selection, inverse, selection, take_apart
 from tapegrad.record.functions.known import Known, give, melt
-from tapegrad.record.functions.memory import (
-    Changed,
-    Owner,
-    View,
-    memory_of,
-    pend,
-    rebind,
-    register,
-    renew,
-    root_of,
-    shadow_of,
-    where,
-)
+from tapegrad.record.functions.memory import Owner, View, memory_of, register, root_of, shadow_of
+from tapegrad.record.functions.outdated import Changed, renew, where
 from tapegrad.record.functions.parts import part_of, spread
 from tapegrad.record.functions.positions import wrong
 from tapegrad.record.functions.viewing import basic, cell, fixed_index
-from tapegrad.record.recorder import unsupported
+from tapegrad.record.kinds import RANK
+from tapegrad.record.pins import pin
+from tapegrad.record.refusal import unsupported
 from tapegrad.record.variable import Variable
 
 _NAMES: Final = MappingProxyType({FLOAT: "floating", INT: "integer", BOOL: "boolean"})
@@ -205,7 +197,7 @@ def pinned(x: Variable, index: Any) -> Any:
     """The index with masks that are Variables as they are now, and a guard for each."""
     if isinstance(index, tuple):
         return tuple(pinned(x, e) for e in index)
-    return x._recorder.pin(index) if isinstance(index, Variable) and index._kind == BOOL else index
+    return pin(x._recorder, index) if isinstance(index, Variable) and index._kind == BOOL else index
 
 
 def _set_selected(x: Variable, index: Any, value: Any) -> None:

@@ -33,7 +33,8 @@ from tapegrad.record.functions.elementwise import where
 from tapegrad.record.functions.indexing import getitem
 from tapegrad.record.functions.picking import known, known_mask, picked
 from tapegrad.record.functions.shaping import broadcast_to, expand_dims
-from tapegrad.record.recorder import Recorder, unsupported
+from tapegrad.record.recorder import Recorder
+from tapegrad.record.refusal import unsupported
 from tapegrad.record.variable import Array, Variable
 
 # --- between arrays

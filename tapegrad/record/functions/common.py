@@ -9,12 +9,14 @@ from typing import Any, Final
 import numpy as np
 
 from tapegrad.errors import ShapeError, describe
-from tapegrad.ops.row import BOOL, FLOAT, INT
-from tapegrad.record.recorder import Recorder, unsupported
+from tapegrad.ops.row import BOOL
+from tapegrad.record.kinds import RANK
+from tapegrad.record.pins import pin
+from tapegrad.record.recorder import Recorder
+from tapegrad.record.refusal import unsupported
 from tapegrad.record.variable import Variable
 
 NO_VALUE: Final[Any] = getattr(np, "_NoValue")  # noqa: B009 - NumPy's mark for an argument that was not given
-RANK: Final = {BOOL: 0, INT: 1, FLOAT: 2}
 # A derivative rule of a join looks at all its operands, so many operands are joined in groups of this many.
 _GROUP: Final = 64
 
@@ -129,7 +131,7 @@ def fresh(recorder: Recorder, value: Any) -> Variable:
 
 def pinned_places(v: Variable) -> tuple[Any, ...]:
     """Where elements are not zero, an index array for each axis; a guard that it stays so."""
-    return np.nonzero(v._recorder.pin(v._recorder.cast(v, BOOL)))
+    return np.nonzero(pin(v._recorder, v._recorder.cast(v, BOOL)))
 
 
 def stretch(v: Variable, axis: int, start: int, count: int) -> Variable:

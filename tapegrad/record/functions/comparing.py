@@ -13,7 +13,7 @@ from tapegrad.ops.row import FLOAT
 from tapegrad.record.functions.common import lift, operand, recorder_of
 from tapegrad.record.functions.elementwise import where
 from tapegrad.record.functions.reducing import all as all_of
-from tapegrad.record.recorder import unsupported
+from tapegrad.record.refusal import unsupported
 from tapegrad.record.variable import Variable
 
 # --- close and equal

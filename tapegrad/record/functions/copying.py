@@ -14,7 +14,8 @@ from weakref import ref
 
 import numpy as np
 
-from tapegrad.record.functions.memory import View, linked, memory_of, root_of
+from tapegrad.record.functions.linking import linked
+from tapegrad.record.functions.memory import View, memory_of, root_of
 from tapegrad.record.variable import Array, Variable
 
 Recorded = Callable[..., Any]

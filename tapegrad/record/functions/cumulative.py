@@ -25,6 +25,7 @@ from tapegrad.record.functions.common import (
 from tapegrad.record.functions.indexing import take_along_axis
 from tapegrad.record.functions.nans import without
 from tapegrad.record.functions.reducing import counted, floating, typed
+from tapegrad.record.pins import pin
 from tapegrad.record.variable import Variable
 
 _SHORT: Final = 32  # below, log2(n) passes over all take fewer instructions than passes over half of it
@@ -172,7 +173,7 @@ def _add_reduceat(array: Any, indices: Any, axis: Any = 0, dtype: Any = None, ou
     first = lift(r, indices)
     if first.ndim != 1 or first._kind != INT:
         raise misfit(r, "add.reduceat", f"indices of shape {first.shape}, {first.dtype}", "integers on one axis")
-    starts = r.pin(first)
+    starts = pin(r, first)
     if np.any((starts < 0) | (starts >= n)):
         raise misfit(r, "add.reduceat", f"an index outside of 0 to {n - 1}", "places on the axis")
     ends = np.append(starts[1:], n)

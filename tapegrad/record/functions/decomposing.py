@@ -15,7 +15,7 @@ import numpy as np
 from tapegrad.ops.row import FLOAT
 from tapegrad.record.functions.common import constant, join, recorder_of, reshaped, stretch
 from tapegrad.record.functions.matrices import last_row, matrices, product, result_form, swapped
-from tapegrad.record.recorder import unsupported
+from tapegrad.record.refusal import unsupported
 from tapegrad.record.variable import Variable
 
 # --- triangles

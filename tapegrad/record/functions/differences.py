@@ -31,7 +31,8 @@ from tapegrad.record.functions.elementwise import where
 from tapegrad.record.functions.picking import known
 from tapegrad.record.functions.reducing import sum as sum_over
 from tapegrad.record.functions.shaping import broadcast_to
-from tapegrad.record.recorder import Recorder, unsupported
+from tapegrad.record.recorder import Recorder
+from tapegrad.record.refusal import unsupported
 from tapegrad.record.variable import Variable
 
 # --- differences

@@ -33,7 +33,8 @@ from tapegrad.record.functions.common import (
 from tapegrad.record.functions.known import fits, known
 from tapegrad.record.functions.orders import in_c_order
 from tapegrad.record.functions.shaping import broadcast_to
-from tapegrad.record.recorder import Recorder, unsupported
+from tapegrad.record.recorder import Recorder
+from tapegrad.record.refusal import unsupported
 from tapegrad.record.variable import Variable
 
 Recorded: TypeAlias = Callable[..., Any]

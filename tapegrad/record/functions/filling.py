@@ -14,7 +14,8 @@ from tapegrad.ops.row import BOOL, INT
 from tapegrad.record.functions.assigning import assign, assigned, pinned, setitem
 from tapegrad.record.functions.common import find_variable, lift, normalize_axis, reshaped
 from tapegrad.record.functions.indexing import getitem
-from tapegrad.record.recorder import Recorder, unsupported
+from tapegrad.record.recorder import Recorder
+from tapegrad.record.refusal import unsupported
 from tapegrad.record.variable import Variable
 
 

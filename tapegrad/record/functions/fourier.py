@@ -16,7 +16,8 @@ from tapegrad.record import arithmetic
 from tapegrad.record.functions.common import join, lengths, normalize_axes, operand, refuse, reshaped, stretch
 from tapegrad.record.functions.pairs import recorder_of
 from tapegrad.record.pair import ComplexPair
-from tapegrad.record.recorder import Recorder, unsupported
+from tapegrad.record.recorder import Recorder
+from tapegrad.record.refusal import unsupported
 from tapegrad.record.variable import Variable
 
 Spectrum: TypeAlias = "Variable | ComplexPair"

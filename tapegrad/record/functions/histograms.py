@@ -16,7 +16,9 @@ from tapegrad.record.functions.reducing import counted
 from tapegrad.record.functions.reducing import max as largest
 from tapegrad.record.functions.reducing import min as smallest
 from tapegrad.record.functions.sorting import rises, searchsorted, sort
-from tapegrad.record.recorder import Recorder, unsupported
+from tapegrad.record.guards import guard
+from tapegrad.record.recorder import Recorder
+from tapegrad.record.refusal import unsupported
 from tapegrad.record.variable import Variable
 
 
@@ -93,9 +95,9 @@ def _bounds(operation: str, r: Recorder, line: Variable, bounds: Any) -> tuple[V
     else:
         first, last = r.cast(smallest(line), FLOAT), r.cast(largest(line), FLOAT)
     width = r.elementwise("subtract", last, first)
-    if not r.guard(r.elementwise("isfinite", width), BOOL) or r.guard(r.elementwise("less", width, 0.0), BOOL):
+    if not guard(r, r.elementwise("isfinite", width), BOOL) or guard(r, r.elementwise("less", width, 0.0), BOOL):
         raise misfit(r, operation, "a range that is not finite, or falls", "range=(low, high)")
-    if r.guard(r.elementwise("equal", width, 0.0), BOOL):
+    if guard(r, r.elementwise("equal", width, 0.0), BOOL):
         return r.elementwise("subtract", first, 0.5), r.elementwise("add", last, 0.5)
     return first, last
 
@@ -133,9 +135,9 @@ def bincount(x: Any, /, weights: Any = None, minlength: Any = 0) -> Variable:
         raise misfit(r, "bincount", f"shape {v.shape}", "one axis")
     n = operator.index(minlength)
     if v.size:
-        if r.guard(r.elementwise("less", smallest(v), 0), BOOL):
+        if guard(r, r.elementwise("less", smallest(v), 0), BOOL):
             raise misfit(r, "bincount", "negative integers", "integers of 0 or more")
-        n = r.guard(r.elementwise("maximum", r.elementwise("add", largest(v), 1), n), INT)
+        n = guard(r, r.elementwise("maximum", r.elementwise("add", largest(v), 1), n), INT)
     if weights is None:
         return _steps(searchsorted(sort(v), fresh(r, np.arange(n + 1))))
     w = lift(r, weights)

@@ -29,7 +29,9 @@ from tapegrad.record.functions.common import (
     transposed,
 )
 from tapegrad.record.functions.positions import IndexArray, outside, positions, wrong
-from tapegrad.record.recorder import Recorder, unsupported
+from tapegrad.record.pins import pin
+from tapegrad.record.recorder import Recorder
+from tapegrad.record.refusal import unsupported
 from tapegrad.record.variable import Variable
 
 _WANTED: Final = "integers, slices, None, Ellipsis, or arrays of integers or booleans"
@@ -151,7 +153,7 @@ def _entry(recorder: Recorder, item: Any) -> Any:
 
 def _variable_entry(recorder: Recorder, v: Variable) -> IndexArray | int:
     if v._kind == BOOL:  # how many elements it selects is a shape
-        return IndexArray(None, recorder.pin(v))
+        return IndexArray(None, pin(recorder, v))
     known = recorder.constant_value(recorder.lift(v))
     if known is None or v._kind == FLOAT:
         return IndexArray(_integer(recorder, v), None)

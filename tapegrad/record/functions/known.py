@@ -18,8 +18,10 @@ import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
 from tapegrad.ops.row import BOOL, FLOAT, INT, ArrayType
+from tapegrad.record.constants import fresh, watch
+from tapegrad.record.functions.changes import change
 from tapegrad.record.functions.common import constant
-from tapegrad.record.functions.memory import Owner, View, change, memory_of, register, root_of, shadow_of
+from tapegrad.record.functions.memory import Owner, View, memory_of, register, root_of, shadow_of
 from tapegrad.record.functions.parts import is_part
 from tapegrad.record.recorder import Recorder
 from tapegrad.record.variable import Array, Variable
@@ -65,7 +67,7 @@ class Known(NDArrayOperatorsMixin, Array):
             melt(self)
             self[index] = value
             return
-        self._recorder.watch(index, value)
+        watch(self._recorder, index, value)
         changed(self)
         values_of(self)[numbers(index)] = numbers(value)
 
@@ -157,7 +159,7 @@ def _constant(recorder: Recorder, values: Any) -> Variable:
     if first is not None and np.ascontiguousarray(values).tobytes() == first.tobytes() * values.size:
         found = constant(recorder, first.item(), values.shape, kind)
     else:
-        found = recorder.fixed(np.array(values, order="C"), kind)
+        found = fresh(recorder, np.array(values, order="C"), kind, recorder.lines.current())
     recorder.ordered[found._slot] = values.flags.c_contiguous
     return found
 
@@ -246,7 +248,7 @@ def computed(
     if not only_numbers(given):
         live = _live(given)
         return live.__array_function__(function, (), tuple(map(_of_now, arguments)), options)
-    recorder.watch(*given)
+    watch(recorder, *given)
     if changing and (function in _CHANGING or function not in recorder.functions):
         for array in arguments:
             changed(array)

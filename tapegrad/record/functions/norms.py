@@ -13,7 +13,8 @@ from tapegrad.ops.row import FLOAT, INT
 from tapegrad.record.functions.common import constant, normalize_axes, operand, reshaped, transposed
 from tapegrad.record.functions.elementwise import power
 from tapegrad.record.functions.matrices import floating, matrices, mirrored, misfit, require_matrices
-from tapegrad.record.recorder import Recorder, unsupported
+from tapegrad.record.recorder import Recorder
+from tapegrad.record.refusal import unsupported
 from tapegrad.record.variable import Variable
 
 # --- norms: of a zero vector the derivative is 0, which is one of its subgradients

@@ -27,7 +27,8 @@ from tapegrad.record.functions.reducing import mean as mean_over
 from tapegrad.record.functions.reducing import min as min_over
 from tapegrad.record.functions.shaping import broadcast_to
 from tapegrad.record.functions.spacing import ramp
-from tapegrad.record.recorder import Recorder, unsupported
+from tapegrad.record.recorder import Recorder
+from tapegrad.record.refusal import unsupported
 from tapegrad.record.variable import Variable
 
 _OPTIONS: Final[Mapping[str, frozenset[str]]] = MappingProxyType(

@@ -15,7 +15,9 @@ from numpy.typing import NDArray
 from tapegrad.errors import ElementIndexError, describe
 from tapegrad.ops.row import BOOL, FLOAT
 from tapegrad.record.functions.common import find_variable, fresh, join, lift, misfit
-from tapegrad.record.recorder import Recorder, unsupported
+from tapegrad.record.pins import pin
+from tapegrad.record.recorder import Recorder
+from tapegrad.record.refusal import unsupported
 from tapegrad.record.variable import Variable
 
 _RUNS: Final = 6
@@ -33,7 +35,7 @@ def known(recorder: Recorder, value: Any, operation: str, what: str) -> NDArray[
         if value._kind == FLOAT:
             found = f"{what} that is a Variable of shape {value.shape}, {value.dtype}"
             raise unsupported(operation, found, f"{what} of integers or booleans", recorder)
-        pinned: NDArray[Any] = recorder.pin(recorder.lift(value))
+        pinned: NDArray[Any] = pin(recorder, recorder.lift(value))
         return pinned
     if isinstance(value, (list, tuple)) and find_variable(value) is not None:
         return np.asarray([known(recorder, item, operation, what) for item in value])

@@ -40,7 +40,9 @@ from tapegrad.record.functions.nans import valid
 from tapegrad.record.functions.reducing import axes_of, dropped, floating, kept, merged
 from tapegrad.record.functions.shaping import broadcast_to
 from tapegrad.record.functions.statistics import fitted
-from tapegrad.record.recorder import Recorder, unsupported
+from tapegrad.record.guards import guard
+from tapegrad.record.recorder import Recorder
+from tapegrad.record.refusal import unsupported
 from tapegrad.record.variable import Variable
 
 # The methods that interpolate, by Hyndman and Fan's alpha and beta; linear is written out, which rounds less.
@@ -297,7 +299,7 @@ def _shares(operation: str, r: Recorder, q: Any, whole: int) -> tuple[Any, tuple
             r.constant(q)  # so that a change of it does not go unnoticed
     else:
         share = floating(operation, lift(r, q)) / float(whole)
-        inside = bool(r.guard(reducing.all((share >= 0) & (share <= 1)), BOOL))
+        inside = bool(guard(r, reducing.all((share >= 0) & (share <= 1)), BOOL))
     if not inside:
         raise ValueError(describe(operation, found=f"a q outside of 0 to {whole}", wanted="one inside", line=r.line()))
     return share, share.shape

@@ -25,7 +25,7 @@ from tapegrad.record.functions.common import (
     stretch,
     transposed,
 )
-from tapegrad.record.recorder import unsupported
+from tapegrad.record.refusal import unsupported
 from tapegrad.record.variable import Variable
 
 _LOWEST: Final = -(1 << 63)

@@ -12,7 +12,7 @@ import numpy as np
 from tapegrad.ops.row import FLOAT, INT
 from tapegrad.record.functions.common import find_variable, lift, operand, recorder_of, refuse
 from tapegrad.record.functions.elementwise import floating, wrong_kind
-from tapegrad.record.recorder import unsupported
+from tapegrad.record.refusal import unsupported
 from tapegrad.record.variable import Variable
 
 # --- rounding: flat but for jumps

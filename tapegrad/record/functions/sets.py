@@ -26,6 +26,7 @@ from tapegrad.record.functions.indexing import getitem
 from tapegrad.record.functions.reducing import counted
 from tapegrad.record.functions.shaping import moveaxis
 from tapegrad.record.functions.sorting import argsort, ordered, searchsorted, sort
+from tapegrad.record.pins import pin
 from tapegrad.record.recorder import Recorder
 from tapegrad.record.variable import Variable
 
@@ -61,7 +62,7 @@ class _Different:
             other = reducing.any(other, 1)
         elif equal_nan and v._kind == FLOAT:
             other = r.elementwise("logical_and", other, r.elementwise("logical_not", r.elementwise("isnan", before)))
-        return cls(order, np.flatnonzero(np.concatenate([[True], r.pin(other)])))
+        return cls(order, np.flatnonzero(np.concatenate([[True], pin(r, other)])))
 
     @property
     def index(self) -> Variable:
@@ -178,7 +179,7 @@ def intersect1d(ar1: Any, ar2: Any, assume_unique: bool = False, return_indices:
     """`numpy.intersect1d`; the derivative goes to the elements of the first array."""
     a, b = _sets(ar1, ar2)
     first = _Different.of(a, equal_nan=True).index
-    here = a._recorder.pin(isin(getitem(a, first), b))
+    here = pin(a._recorder, isin(getitem(a, first), b))
     index = getitem(first, np.flatnonzero(here))
     values = getitem(a, index)
     if not return_indices:

@@ -26,7 +26,8 @@ from tapegrad.record.functions.common import (
     stretch,
     transposed,
 )
-from tapegrad.record.recorder import Recorder, unsupported
+from tapegrad.record.recorder import Recorder
+from tapegrad.record.refusal import unsupported
 from tapegrad.record.variable import Variable
 
 # --- shapes

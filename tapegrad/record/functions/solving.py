@@ -24,7 +24,9 @@ from tapegrad.record.functions.matrices import (
     result_form,
 )
 from tapegrad.record.functions.products import dot
-from tapegrad.record.recorder import Recorder, unsupported
+from tapegrad.record.pins import pin
+from tapegrad.record.recorder import Recorder
+from tapegrad.record.refusal import unsupported
 from tapegrad.record.variable import Variable
 
 # --- inverses
@@ -161,7 +163,7 @@ def count_above(recorder: Recorder, singular: Variable, cutoff: float) -> int:
         return 0
     least = recorder.elementwise("multiply", recorder.apply("max", (0,), singular), cutoff)
     above = recorder.cast(recorder.elementwise("greater", singular, least), INT)
-    return int(recorder.pin(recorder.apply("sum", (0,), above)))
+    return int(pin(recorder, recorder.apply("sum", (0,), above)))
 
 
 # --- determinants

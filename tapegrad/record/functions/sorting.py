@@ -2,7 +2,7 @@
 
 Places that need not be known while recording are integers on the tape, and what stands there is gathered: the
 derivative goes where the element came from, with no guard. What decides a shape - how many elements are not
-zero - is pinned: other places are recorded anew (`Recorder.pin`).
+zero - is pinned: other places are recorded anew (`record/pins.py`).
 """
 
 from __future__ import annotations
@@ -32,7 +32,9 @@ from tapegrad.record.functions.common import (
 from tapegrad.record.functions.indexing import take, take_along_axis
 from tapegrad.record.functions.nans import valid
 from tapegrad.record.functions.reducing import counted, kept
-from tapegrad.record.recorder import Recorder, unsupported
+from tapegrad.record.guards import guard
+from tapegrad.record.recorder import Recorder
+from tapegrad.record.refusal import unsupported
 from tapegrad.record.variable import Variable
 
 # --- sorting
@@ -140,7 +142,7 @@ def _without_nan(operation: str, a: Any, axis: Any, other: float) -> Variable:
     r, mask = v._recorder, valid(v)
     if mask is True:
         return v
-    if not r.guard(reducing.all(reducing.any(mask, axis)), BOOL):
+    if not guard(r, reducing.all(reducing.any(mask, axis)), BOOL):
         raise misfit(r, operation, "nothing but nan along an axis", "a number in each slice")
     return reducing.chosen(operation, v, mask, other)
 
@@ -186,7 +188,7 @@ def rises(v: Variable, *, down: bool = False) -> bool:
         return True
     steps = r.elementwise("less_equal", *((v[1:], v[:-1]) if down else (v[:-1], v[1:])))
     known = r.constant_value(steps)
-    return bool(known.all()) if known is not None else bool(r.guard(reducing.all(steps), BOOL))
+    return bool(known.all()) if known is not None else bool(guard(r, reducing.all(steps), BOOL))
 
 
 # --- what is not zero

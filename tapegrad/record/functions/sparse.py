@@ -14,7 +14,8 @@ from tapegrad.ops.row import FLOAT
 from tapegrad.ops.sparse import SparseMatrix
 from tapegrad.record.captured import Captured
 from tapegrad.record.functions.common import lift, recorder_of, reshaped, transposed
-from tapegrad.record.recorder import Recorder, unsupported
+from tapegrad.record.recorder import Recorder
+from tapegrad.record.refusal import unsupported
 from tapegrad.record.variable import Variable
 
 # Formats whose elements are in arrays, which can be watched; and those arrays.
@@ -54,7 +55,7 @@ def product(a: Any, b: Any) -> Variable:
 
 def _constant(recorder: Recorder, sparse: Any) -> SparseMatrix:
     """A sparse matrix as part of a tape: watched, as every constant, for changes in place."""
-    known = recorder.objects.get(id(sparse))
+    known = recorder.constants.objects.get(id(sparse))
     if known is None:
         line = recorder.line()
         if sparse.dtype.kind not in "fiub":
@@ -63,7 +64,7 @@ def _constant(recorder: Recorder, sparse: Any) -> SparseMatrix:
         if sparse.format not in _ARRAYS:
             wanted = "A.tocsr(), made once outside the function"
             raise unsupported("matmul", f"a sparse matrix in the format {sparse.format}", wanted, recorder)
-        recorder.captured += [Captured.of(getattr(sparse, name), line) for name in _ARRAYS[sparse.format]]
+        recorder.constants.captured += [Captured.of(getattr(sparse, name), line) for name in _ARRAYS[sparse.format]]
         matrix = SparseMatrix(sparse.tocsr().astype(recorder.dtype, copy=False))
-        known = recorder.objects[id(sparse)] = (sparse, matrix)
+        known = recorder.constants.objects[id(sparse)] = (sparse, matrix)
     return known[1]

@@ -14,7 +14,8 @@ from tapegrad.ops.row import BOOL, FLOAT
 from tapegrad.record.functions import reducing
 from tapegrad.record.functions.common import constant, find_variable, given, lift, misfit, recorder_of, refuse, reshaped
 from tapegrad.record.functions.shaping import broadcast_to
-from tapegrad.record.recorder import Recorder, unsupported
+from tapegrad.record.recorder import Recorder
+from tapegrad.record.refusal import unsupported
 from tapegrad.record.variable import Variable
 
 

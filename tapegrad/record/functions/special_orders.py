@@ -12,7 +12,8 @@ import numpy as np
 from tapegrad.ops.row import FLOAT
 from tapegrad.record.functions.common import find_variable, lift, operand, recorder_of
 from tapegrad.record.functions.elementwise import floating, plain, wrong_kind
-from tapegrad.record.recorder import Recorder, unsupported
+from tapegrad.record.recorder import Recorder
+from tapegrad.record.refusal import unsupported
 from tapegrad.record.variable import Variable
 
 # --- orders

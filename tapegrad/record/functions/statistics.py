@@ -28,7 +28,8 @@ from tapegrad.record.functions.indexing import getitem
 from tapegrad.record.functions.products import matmul
 from tapegrad.record.functions.reducing import axes_of, chosen, count_of, floating, mean, reduced
 from tapegrad.record.functions.shaping import broadcast_to
-from tapegrad.record.recorder import Recorder, unsupported
+from tapegrad.record.recorder import Recorder
+from tapegrad.record.refusal import unsupported
 from tapegrad.record.variable import Variable
 
 _MEAN: Final = mean  # what an argument of that name hides

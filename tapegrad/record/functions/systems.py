@@ -14,7 +14,7 @@ from tapegrad.record.functions.common import constant, join, recorder_of, reshap
 from tapegrad.record.functions.decomposing import cholesky
 from tapegrad.record.functions.matrices import floats, matrices, mirrored, misfit, require_matrices, swapped
 from tapegrad.record.functions.solving import solution
-from tapegrad.record.recorder import unsupported
+from tapegrad.record.refusal import unsupported
 from tapegrad.record.variable import Variable
 
 _TRANS: Final[Mapping[Any, int]] = MappingProxyType({0: 0, "N": 0, 1: 1, "T": 1, 2: 1, "C": 1})

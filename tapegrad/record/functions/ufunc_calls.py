@@ -11,8 +11,10 @@ import numpy as np
 
 from tapegrad.errors import ShapeError, describe
 from tapegrad.ops.row import FLOAT
+from tapegrad.record.constants import replace
 from tapegrad.record.functions.elementwise import where
-from tapegrad.record.recorder import Recorder, unsupported
+from tapegrad.record.recorder import Recorder
+from tapegrad.record.refusal import unsupported
 from tapegrad.record.variable import Variable
 
 _SPECIAL: Final = ("scipy.special", "scipy.special._ufuncs")
@@ -51,7 +53,7 @@ def _called(
     """A call with keywords.
 
     The array that an in-place operator, or a call with `where=`, would write into cannot hold a Variable: the result
-    is a new one, and the array is not to be used again (`Recorder.replace`).
+    is a new one, and the array is not to be used again (`record/constants.py`).
     """
     if ufunc.signature is not None and out[0] is None:
         return function(*inputs, **options)
@@ -78,7 +80,7 @@ def _written(recorder: Recorder, name: str, result: Variable, target: Any, chose
     if result.shape != target.shape:
         found = f"out= of shape {target.shape} for a result of shape {result.shape}"
         raise ShapeError(describe(name, found=found, wanted="one shape", line=recorder.line()))
-    recorder.replace(target, name)
+    replace(recorder, target, name)
     return result
 
 

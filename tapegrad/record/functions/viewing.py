@@ -16,20 +16,12 @@ import numpy as np
 from tapegrad.record.functions import indexing, shaping
 from tapegrad.record.functions.common import find_variable
 from tapegrad.record.functions.known import Known, computed, melt, only_numbers
-from tapegrad.record.functions.memory import (
-    Changed,
-    Owner,
-    View,
-    by_order,
-    linked,
-    memory_of,
-    pended,
-    read_part,
-    shadow_of,
-    unread,
-    where,
-)
+from tapegrad.record.functions.linking import linked, unread
+from tapegrad.record.functions.memory import Owner, View, memory_of, shadow_of
+from tapegrad.record.functions.orders import by_order
+from tapegrad.record.functions.outdated import Changed, read_part, where
 from tapegrad.record.functions.parts import is_part
+from tapegrad.record.functions.pending import pended
 from tapegrad.record.variable import Variable
 
 Recorded = Callable[..., Any]

@@ -12,7 +12,8 @@ import numpy as np
 
 from tapegrad.ops.row import FLOAT
 from tapegrad.record.functions.common import find_variable, lift, recorder_of
-from tapegrad.record.recorder import Recorder, unsupported
+from tapegrad.record.recorder import Recorder
+from tapegrad.record.refusal import unsupported
 from tapegrad.scipy.stats.family import Family, all_of, any_of, chosen
 
 # The values below and above the support.
