@@ -12,6 +12,7 @@ sweep over it as often as wanted.
 (1.0, array([-1., -1.]))
 """
 
+from tapegrad import optimizers
 from tapegrad.custom.elementwise import elementwise
 from tapegrad.custom.primitive import primitive
 from tapegrad.drivers.check import check_grad
@@ -23,26 +24,37 @@ from tapegrad.drivers.pullback import vjp
 from tapegrad.drivers.pushforward import hvp, jvp
 from tapegrad.drivers.recording import RecordedFunction, record
 from tapegrad.drivers.stop import stop_gradient
+from tapegrad.fitting.fit import fit
+from tapegrad.fitting.least_squares import least_squares
+from tapegrad.fitting.minimize import minimize
+from tapegrad.fitting.result import FitResult
 from tapegrad.info import Info, info
 from tapegrad.sweep.threads import num_threads, set_num_threads
 from tapegrad.tape import Tape
+from tapegrad.touched import TouchedRows
 from tapegrad.version import __version__
 
 __all__ = [
+    "FitResult",
     "Info",
     "RecordedFunction",
     "Tape",
+    "TouchedRows",
     "__version__",
     "batch",
     "check_grad",
     "elementwise",
+    "fit",
     "grad",
     "hessian",
     "hvp",
     "info",
     "jacobian",
     "jvp",
+    "least_squares",
+    "minimize",
     "num_threads",
+    "optimizers",
     "primitive",
     "record",
     "set_num_threads",

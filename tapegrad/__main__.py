@@ -38,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the demo, or what is named; returns the exit code."""
     chosen = options(arguments)
     if chosen.command == "warmup":
-        from tapegrad.drivers.warmup import warmup
+        from tapegrad.warmup import warmup
 
         warmup()
         return 0

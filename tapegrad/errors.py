@@ -62,7 +62,15 @@ class GradientCheckError(TapegradError, AssertionError):
 
 
 class SettingError(TapegradError, ValueError):
-    """An environment variable with a value that tapegrad does not know."""
+    """A setting, an option or an environment variable, with a value that makes no sense."""
+
+
+class MissingExtraError(TapegradError, ImportError):
+    """Something that an extra of tapegrad installs is not there."""
+
+
+class CheckpointError(TapegradError, OSError):
+    """A checkpoint that cannot be written or read, or that is of another model."""
 
 
 class StaleKernelsError(TapegradError, RuntimeError):
@@ -71,6 +79,14 @@ class StaleKernelsError(TapegradError, RuntimeError):
 
 class BoundsError(TapegradError, RuntimeError):
     """An instruction of a program that would touch memory outside its buffers (bounds-checking mode)."""
+
+
+class FitWarning(UserWarning):
+    """A fit that is not what was meant: a parameter that the loss ignores, a loss that is not finite."""
+
+
+class RandomnessWarning(UserWarning):
+    """A function that draws random numbers while it is recorded: they are constants of the recording."""
 
 
 class RerecordingWarning(UserWarning):

@@ -275,7 +275,7 @@ def test_scattered_places_are_gathered() -> None:
     v = recorder.input(V, independent=True)
     found = picked(v, 0, places)
     assert [op.name for _, op, _ in recorder.instructions(1)] == ["constant", "gather"]
-    np.testing.assert_array_equal(recorder.value(found._slot), V[places])
+    np.testing.assert_array_equal(recorder.values[found._slot], V[places])
 
 
 def test_picked_is_numpys_indexing() -> None:
@@ -289,7 +289,7 @@ def test_picked_is_numpys_indexing() -> None:
         recorder = Recorder(F64, FUNCTIONS)
         v = recorder.input(rng.uniform(size=(2, 20)), independent=True)
         found = picked(v, 1, index)
-        np.testing.assert_array_equal(recorder.value(found._slot), recorder.value(v._slot)[:, index])
+        np.testing.assert_array_equal(recorder.values[found._slot], recorder.values[v._slot][:, index])
 
 
 def test_constants_alone_are_numpys() -> None:

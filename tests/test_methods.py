@@ -29,7 +29,7 @@ def recorded(function: Callable[..., Any], *arguments: Any, dtype: Any = F64) ->
 
 
 def values(result: Any) -> list[Any]:
-    return [v._recorder.value(v._slot) if isinstance(v, Variable) else np.asarray(v) for v in flatten(result)[0]]
+    return [v._recorder.values[v._slot] if isinstance(v, Variable) else np.asarray(v) for v in flatten(result)[0]]
 
 
 # --- copies and views

@@ -11,7 +11,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
 from tapegrad.demo.digits import SIDE, Digits, Ints
-from tapegrad.demo.training import History
+from tapegrad.fitting.history import History
 
 _ROWS, _COLUMNS = 6, 12
 _CELL: Final = SIDE + 14  # pixels of a digit, with room for what is written under it
@@ -45,11 +45,13 @@ def draw(path: Path, history: History, held_out: Digits, guessed: Ints) -> None:
 
 def _draw_losses(axes: Any, history: History) -> None:
     """The loss of every batch, its mean in each epoch, and the loss of the held-out digits."""
-    epochs = np.arange(1, len(history.train) + 1)
-    batches = (np.arange(len(history.steps)) + 0.5) * len(epochs) / len(history.steps)
-    axes.plot(batches, history.steps, color=_LIGHT, linewidth=0.8, label="training digits, each batch")
-    axes.plot(epochs - 0.5, history.train, color=_DARK, linewidth=2, label="training digits, mean of each epoch")
-    axes.plot(epochs, history.held_out, color=_BLUE, linewidth=2, marker="o", markersize=3.5, label="held-out digits")
+    epochs = np.arange(1, len(history) + 1)
+    batches = (np.arange(len(history.losses)) + 0.5) * len(epochs) / len(history.losses)
+    axes.plot(batches, history.losses, color=_LIGHT, linewidth=0.8, label="training digits, each batch")
+    axes.plot(epochs - 0.5, history["loss"], color=_DARK, linewidth=2, label="training digits, mean of each epoch")
+    axes.plot(
+        epochs, history["validation"], color=_BLUE, linewidth=2, marker="o", markersize=3.5, label="held-out digits"
+    )
     axes.set(xlabel="epoch", xlim=(0, len(epochs)), yscale="log")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))

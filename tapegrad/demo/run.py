@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from statistics import median
 from time import perf_counter
 from typing import Final
 
@@ -15,10 +14,10 @@ from tapegrad.demo.differences import Comparison, compare
 from tapegrad.demo.digits import Digits
 from tapegrad.demo.network import Parameters
 from tapegrad.demo.report import draw, span
-from tapegrad.demo.training import History, train
 
 HELD_OUT: Final = 1000
 CHECKED: Final = 20
+RATE: Final = 2e-3
 
 
 def run(epochs: int, batch: int, seed: int, out: Path) -> None:
@@ -29,11 +28,21 @@ def run(epochs: int, batch: int, seed: int, out: Path) -> None:
     count = sum(p.size for p in params.values())
     print(f"{len(known):,} digits to train on, {len(held_out):,} held out; a network of {count:,} parameters")
     checked = check(params, known.take(slice(0, batch)), rng)
-    history = train(params, known, held_out, epochs=epochs, batch=batch, rng=rng)
-    tell_times(history, checked)
-    guessed = network.guesses(params, held_out.images)
+    fitted = tg.fit(
+        network.loss,
+        params,
+        (known.images, known.labels),
+        optimizer=tg.optimizers.Adam(RATE),
+        batch_size=min(batch, len(known)),
+        epochs=epochs,
+        seed=seed,
+        validation=(held_out.images, held_out.labels),
+        progress=True,
+    )
+    tell_times(fitted, checked)
+    guessed = network.guesses(fitted.last, held_out.images)
     print(f"held out: {np.mean(guessed == held_out.labels):.1%} of {len(held_out):,} digits read right")
-    draw(out, history, held_out, guessed)
+    draw(out, fitted.history, held_out, guessed)
     print(f"picture: {out}")
 
 
@@ -54,10 +63,11 @@ def check(params: Parameters, batch: Digits, rng: np.random.Generator) -> Compar
     return checked
 
 
-def tell_times(history: History, checked: Comparison) -> None:
+def tell_times(fitted: tg.FitResult, checked: Comparison) -> None:
     """One gradient beside what finite differences would take for it."""
-    gradients = len(history.seconds)
-    print(f"one gradient: {span(median(history.seconds))} (median of {gradients:,})")
+    gradients, timings = fitted.steps, fitted.timings
+    print(f"{gradients:,} steps in {span(timings.total)}, of it {timings.sweep / timings.total:.0%} in gradients")
+    print(f"one gradient: {span(timings.sweep / gradients)} (mean)")
     print(
         f"by finite differences: {span(checked.whole)} ({checked.losses:,} losses of {span(checked.seconds)} each, "
         f"extrapolated), and {span(checked.whole * gradients)} for the {gradients:,} gradients of this run"

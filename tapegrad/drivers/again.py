@@ -165,6 +165,7 @@ class Path:
         if form is None:
             return None
         outputs, first = recording.runner.program.outputs, 1 + len(originals)
+        rest = first + recording.parts
         arrays = [k for k, x in originals if type(x) is np.ndarray]
         arrays += [k for k, t in enumerate(outputs) if k >= first and t.shape]
         plan = recording.runner.plan(form.rows, arrays)
@@ -180,7 +181,7 @@ class Path:
             structure = form.signature.structures[k]
             trees[k] = structure, start
             start += 1 if structure is None else structure.size
-        return cls(form, recording, plan, tuple(restored), tuple(trees[k] for k in places), first)
+        return cls(form, recording, plan, tuple(restored), tuple(trees[k] for k in places), rest)
 
     def value(self, outputs: list[Any]) -> Any:
         """What the function returns."""
@@ -193,6 +194,9 @@ class Path:
 
     def gradients(self, outputs: list[Any]) -> tuple[Any, ...]:
         """One gradient for each argument that is differentiated by, in its structure, dtypes and types."""
+        if self.recording.parts:
+            gathered = self.recording.gathered
+            outputs[1 : 1 + len(gathered)] = self.recording.gradients(outputs, len(gathered))
         for k, dtype in self.restored:
             outputs[k] = outputs[k].item() if dtype is None else outputs[k].astype(dtype)
         found = []

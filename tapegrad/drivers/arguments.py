@@ -15,10 +15,11 @@ import numpy as np
 
 from tapegrad.errors import DtypeError, UnsupportedError, describe
 from tapegrad.ops.row import FLOAT, INT
+from tapegrad.record.kinds import kind_of
 from tapegrad.record.lines import Lines
-from tapegrad.record.recorder import kind_of, require_plain
+from tapegrad.record.refusal import require_plain
 from tapegrad.record.variable import Variable
-from tapegrad.trees import Structure, flatten, names, unflatten
+from tapegrad.trees import Structure, flatten, map_leaves, names, unflatten
 
 Argnums: TypeAlias = int | Sequence[int]
 _LARGEST: Final = 8  # bytes of an element
@@ -212,6 +213,17 @@ def _floating(raw: Sequence[tuple[Any, bool]]) -> np.dtype[Any]:
         return _FLOAT64
     found = np.result_type(*dtypes)
     return found if found.itemsize in (4, 8) else np.dtype(np.float32)
+
+
+def settled(data: Any) -> Any:
+    """Data whose arrays are as sweeps read them, so that they are not converted anew at each of many."""
+
+    def leaf(x: Any) -> Any:
+        if type(x) is not np.ndarray or x.dtype.kind not in "fiub" or x.dtype == np.uint64:
+            return x
+        return np.ascontiguousarray(x, _INT64 if x.dtype.kind in "iu" else x.dtype)
+
+    return map_leaves(leaf, data)
 
 
 def prepare(array: Any, dtype: np.dtype[Any]) -> Any:

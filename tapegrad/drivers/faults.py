@@ -17,6 +17,7 @@ from tapegrad.errors import NonFiniteError, describe
 from tapegrad.ops.custom import title
 from tapegrad.ops.table import CONSTANT, INPUT, OPS
 from tapegrad.tape import Tape
+from tapegrad.touched import TouchedRows
 
 
 def require_finite(tape: Tape, arguments: Arguments, results: Sequence[Any], name: Callable[[int], str]) -> None:
@@ -51,6 +52,20 @@ def require_finite(tape: Tape, arguments: Arguments, results: Sequence[Any], nam
             describe("debug", found="a result that is not finite", wanted="finite results, as a slower run gives them")
         )
     )
+
+
+def require_finite_sums(gradients: Sequence[Any], names: Sequence[str]) -> None:
+    """Raise `NonFiniteError` if finite contributions to a touched row have a sum that is not.
+
+    Args:
+        gradients: arrays and `TouchedRows`.
+        names: of the parameters.
+    """
+    for gradient, name in zip(gradients, names, strict=True):
+        if isinstance(gradient, TouchedRows) and not bool(np.isfinite(gradient.values).all()):
+            row = int(gradient.rows[~np.isfinite(gradient.values.reshape(len(gradient.rows), -1)).all(1)][0])
+            found = f"an overflow in row {row} of the gradient by {name}"
+            raise NonFiniteError(describe("sums of rows", found=found, wanted="finite derivatives", line=user_line()))
 
 
 def _values(tape: Tape, inputs: Sequence[Any]) -> list[Any]:

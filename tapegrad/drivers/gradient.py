@@ -10,19 +10,25 @@ import numpy as np
 
 from tapegrad.derivative.adjoint import adjoint
 from tapegrad.drivers.again import Path
-from tapegrad.drivers.arguments import Argnums, Arguments, bind, positions
-from tapegrad.drivers.faults import require_finite
+from tapegrad.drivers.arguments import Argnums, Arguments, Static, bind, positions
+from tapegrad.drivers.faults import require_finite, require_finite_sums
 from tapegrad.drivers.inner import enter, outer_recorder, recorder_in, require_scalar
 from tapegrad.drivers.kept import Recording, Search
 from tapegrad.drivers.recorded import GRADIENT, Recorded
 from tapegrad.errors import LeakedVariableError
 from tapegrad.record.recorder import Recorder
+from tapegrad.record.refusal import unsupported
 from tapegrad.record.variable import Variable
 from tapegrad.trees import flatten, unflatten
 
 
 def value_and_grad(
-    f: Callable[..., Any], argnums: Argnums = 0, *, has_aux: bool = False, debug: bool = False
+    f: Callable[..., Any],
+    argnums: Argnums = 0,
+    *,
+    has_aux: bool = False,
+    debug: bool = False,
+    touched_rows: bool = False,
 ) -> Callable[..., tuple[Any, Any]]:
     """A function that returns f's value and its gradient.
 
@@ -37,6 +43,11 @@ def value_and_grad(
         debug: whether a value or a gradient that is not finite raises an error that names the instruction and the
             source line that made the first nan or infinity, in the forward or in the reverse sweep. (Within a
             recorded function there are no values to look at: give `debug` to the outermost call.)
+        touched_rows: whether the gradient of an array that f reads by index arrays along its first axis alone
+            (`table[index]`) is `TouchedRows`: the rows that were read, and their values. Time and memory then do not
+            depend on the table's length, if it is in C order and of the dtype of the other arguments (else it is copied
+            at each call). Other gradients, also of an array that f reads otherwise as well (a slice, an
+            integer, the whole of it), are arrays as ever.
 
     Returns:
         A function of the same arguments, keyword arguments among them, that returns (value, gradient), or
@@ -46,7 +57,7 @@ def value_and_grad(
     Raises:
         ShapeError: the result is not a scalar, or shapes do not fit.
         DtypeError: a parameter is not float64 or float32.
-        UnsupportedError: a function for which there is no rule.
+        UnsupportedError: a function for which there is no rule; `touched_rows` within a recorded function.
         NonFiniteError: with `debug`, a nan or an infinity.
 
     Source: Griewank & Walther, Evaluating Derivatives (2nd ed., 2008), chapter 3.
@@ -59,21 +70,26 @@ def value_and_grad(
     >>> tg.grad(tg.grad(lambda x: x**3))(2.0)
     12.0
     """
-    plain = _Gradient(f, argnums, has_aux=has_aux, debug=debug)
+    plain = _Gradient(f, argnums, has_aux=has_aux, debug=debug, touched=touched_rows)
     named: list[_Gradient] = []  # made at the first call with keyword arguments
 
     def gradient_of(*args: Any, **keywords: Any) -> tuple[Any, Any]:
         if not keywords:
             return plain(args)
         if not named:
-            named.append(_Gradient(f, argnums, has_aux=has_aux, debug=debug, named=True))
+            named.append(_Gradient(f, argnums, has_aux=has_aux, debug=debug, touched=touched_rows, named=True))
         return named[0]((*args, keywords))
 
     return described(gradient_of, f, "value_and_grad", "Value and gradient")
 
 
 def grad(
-    f: Callable[..., Any], argnums: Argnums = 0, *, has_aux: bool = False, debug: bool = False
+    f: Callable[..., Any],
+    argnums: Argnums = 0,
+    *,
+    has_aux: bool = False,
+    debug: bool = False,
+    touched_rows: bool = False,
 ) -> Callable[..., Any]:
     """A function that returns f's gradient, or with `has_aux` (gradient, aux).
 
@@ -83,7 +99,7 @@ def grad(
     >>> tg.grad(lambda p: p["a"] * np.sin(p["b"]))({"a": 2.0, "b": 0.0})
     {'a': 0.0, 'b': 2.0}
     """
-    both = value_and_grad(f, argnums, has_aux=has_aux, debug=debug)
+    both = value_and_grad(f, argnums, has_aux=has_aux, debug=debug, touched_rows=touched_rows)
 
     def gradient_of(*args: Any, **keywords: Any) -> Any:
         value, gradient = both(*args, **keywords)
@@ -116,13 +132,20 @@ class _Gradient:
     """
 
     def __init__(
-        self, f: Callable[..., Any], argnums: Argnums, *, has_aux: bool, debug: bool, named: bool = False
+        self,
+        f: Callable[..., Any],
+        argnums: Argnums,
+        *,
+        has_aux: bool,
+        debug: bool,
+        touched: bool = False,
+        named: bool = False,
     ) -> None:
         self.f = f
         self.single = isinstance(argnums, (int, np.integer))
         self.argnums = argnums if isinstance(argnums, (int, np.integer)) else tuple(argnums)
         self.named, self.debug = named, debug
-        self.recorded = Recorded(keyworded(f) if named else f, GRADIENT, aux=has_aux)
+        self.recorded = Recorded(keyworded(f) if named else f, GRADIENT, aux=has_aux, touched=touched)
 
     def __call__(self, args: tuple[Any, ...]) -> tuple[Any, Any]:
         recorded = self.recorded
@@ -149,28 +172,37 @@ class _Gradient:
         self.recorded.remember(Path.of_gradient(arguments, recording, places))
         if self.debug:
             self._look(recording, args, results)
-        count = 1 + len(arguments.originals)
-        gradients = restored(arguments, places, results[1:count])
+        count = len(arguments.originals)
+        gradients = restored(arguments, places, recording.gradients(results, count))
         value = results[0][()]
         if recording.aux is not None:
-            value = (value, recording.aux.restore([r if r.ndim else r[()] for r in results[count:]]))
+            value = (
+                value,
+                recording.aux.restore([r if r.ndim else r[()] for r in results[1 + count + recording.parts :]]),
+            )
         return value, gradients[0] if self.single else gradients
 
     def _look(self, recording: Recording, args: tuple[Any, ...], results: Sequence[Any]) -> None:
         """Refuse results that are not finite."""
         arguments = bind(args, positions(self.argnums, len(args) - self.named))
         labels = arguments.labels()
-
+        entries = [x for x in arguments.signature.leaves if not isinstance(x, Static)]
         keywords = f"args[{len(args) - 1}]['" if self.named else "?"
 
         def name(k: int) -> str:
             label = labels[k]
             return label.removeprefix(keywords).replace("']", "", 1) if label.startswith(keywords) else label
 
-        require_finite(recording.full, arguments, results[: 1 + len(arguments.originals)], name)
+        count = len(arguments.originals)
+        require_finite(recording.full, arguments, results[: 1 + count + recording.parts], name)
+        if recording.parts:
+            wanted = [n for n, leaf in zip(labels, entries, strict=True) if leaf[2]]
+            require_finite_sums(recording.gradients(results, count), wanted)
 
     def _within(self, outer: Recorder, args: tuple[Any, ...]) -> tuple[Any, Any]:
         """Within a recorded function: recorded."""
+        if self.recorded.touched:
+            raise unsupported("value_and_grad", "touched_rows=True", "False within a recorded function", outer)
         places = positions(self.argnums, len(args) - self.named)
         keywords = args[-1] if self.named else {}
         given = args[:-1] if self.named else args

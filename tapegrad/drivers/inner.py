@@ -16,6 +16,7 @@ from tapegrad.drivers.arguments import user_line
 from tapegrad.errors import DtypeError, LeakedVariableError, ShapeError, UnsupportedError, describe
 from tapegrad.ops.row import BOOL, FLOAT
 from tapegrad.passes.optimize import optimize
+from tapegrad.record.constants import lost
 from tapegrad.record.pair import ComplexPair
 from tapegrad.record.recorder import Recorder
 from tapegrad.record.stretch import alias, inline, stretch
@@ -172,7 +173,7 @@ def dependent(recorder: Recorder, leaf: Any, line: str, *, floating: bool) -> Va
 
 def require_kept(recorder: Recorder, leaf: Any, line: str) -> None:
     """Refuse an array whose values an in-place operator has lost."""
-    if recorder.lost(leaf):
+    if lost(recorder, leaf):
         found = "a result from an array that an in-place operator has changed under another name"
         raise UnsupportedError(
             describe("differentiate", found=found, wanted="array = array + x, a new array", line=line)

@@ -18,6 +18,7 @@ from tapegrad.drivers.evaluated import evaluated
 from tapegrad.drivers.gradient import described, grad
 from tapegrad.drivers.inner import Inner, enter, recorder_in
 from tapegrad.errors import DtypeError, SettingError, describe
+from tapegrad.record.constants import fresh
 from tapegrad.record.functions.common import reshaped, stretch, transposed
 from tapegrad.record.recorder import Recorder
 from tapegrad.record.variable import Variable
@@ -114,7 +115,7 @@ def unit_seeds(recorder: Recorder, shapes: Sequence[tuple[int, ...]]) -> list[Va
     for shape, (first, last) in zip(shapes, pairwise(starts.tolist()), strict=True):
         block = np.zeros((total, last - first))
         block[first:last] = np.eye(last - first)
-        seeds.append(recorder.own_constant(block.reshape(total, *shape), "f"))
+        seeds.append(fresh(recorder, block.reshape(total, *shape), "f"))
     return seeds
 
 

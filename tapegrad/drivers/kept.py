@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from tapegrad.derivative.touched import Gathered
 from tapegrad.record.captured import Captured
 from tapegrad.record.surroundings import Surroundings
 from tapegrad.sweep.run import GuardFailure, Runner
@@ -30,6 +31,9 @@ class Recording:
         surroundings: globals and closure variables that it reads.
         result: structure of what the function returned; `aux`: what it returned beside that.
         lines: the source line of each guard.
+        gathered: for each gradient, its parts if it is in parts (`tapegrad.derivative.touched`); empty where none
+            were asked for.
+        parts: how many results after the gradients belong to those parts: indices.
     """
 
     tape: Tape
@@ -41,6 +45,15 @@ class Recording:
     result: Structure | None
     lines: tuple[str, ...]
     aux: Aux | None = None
+    gathered: tuple[Gathered | None, ...] = ()
+    parts: int = 0
+
+    def gradients(self, results: Sequence[Any], count: int) -> list[Any]:
+        """The gradients among the results of a sweep; those in parts as `TouchedRows`."""
+        whole = results[1 : 1 + count]
+        if not self.parts:
+            return list(whole)
+        return [g if t is None else t.rows(results) for g, t in zip(whole, self.gathered, strict=True)]
 
     def settle(self) -> None:
         """After the first sweep: what functions that it calls count or keep themselves is no reason to record anew."""

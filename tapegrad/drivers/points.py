@@ -14,6 +14,7 @@ from tapegrad.drivers.gradient import described
 from tapegrad.drivers.inner import enter, recorder_in
 from tapegrad.errors import ShapeError, UnsupportedError, describe
 from tapegrad.ops.row import FLOAT
+from tapegrad.record.constants import fresh
 from tapegrad.record.functions.shaping import moveaxis
 from tapegrad.record.recorder import Recorder
 from tapegrad.record.variable import Variable
@@ -104,7 +105,7 @@ def _first(v: Variable) -> Variable:
     """The first point, which stands for all while the function is recorded."""
     recorder = v._recorder
     none = not v.shape[0]  # then it is a constant, but a slot of its own
-    point = recorder.own_constant(np.zeros(v.shape[1:]), v._kind) if none else recorder.apply("item", (0,), v)
-    recorder.vary(point)
+    point = fresh(recorder, np.zeros(v.shape[1:]), v._kind) if none else recorder.apply("item", (0,), v)
+    recorder.values.vary(point._slot)
     point._active = point._active or v._kind == FLOAT
     return point

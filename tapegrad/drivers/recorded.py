@@ -5,27 +5,29 @@ from __future__ import annotations
 import inspect
 import threading
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import numpy as np
 
 from tapegrad.derivative.adjoint import adjoint
+from tapegrad.derivative.touched import Gathered, touched
 from tapegrad.drivers.again import Path
 from tapegrad.drivers.arguments import Arguments, Signature
 from tapegrad.drivers.inner import dependent, pair, require_kept
 from tapegrad.drivers.kept import COMPUTED, Aux, Recording, Search
-from tapegrad.errors import CapturedArrayError, RerecordingWarning, ShapeError, describe
+from tapegrad.errors import CapturedArrayError, RandomnessWarning, RerecordingWarning, ShapeError, describe
 from tapegrad.passes.optimize import optimize
 from tapegrad.record.captured import Captured
 from tapegrad.record.current import CURRENT
+from tapegrad.record.draws import Draws
 from tapegrad.record.functions import FUNCTIONS
 from tapegrad.record.recorder import Recorder
 from tapegrad.record.surroundings import Surroundings
 from tapegrad.record.variable import Variable
 from tapegrad.schedule.program import schedule
-from tapegrad.sweep.run import GuardFailure, Runner
+from tapegrad.sweep.run import NOWHERE, GuardFailure, Runner
 from tapegrad.tape import Tape
 from tapegrad.trees import Structure, flatten
 
@@ -63,6 +65,7 @@ def trace(
         aux: whether it returns a pair, the second of which is not differentiated.
     """
     before = Surroundings.of(function, arguments.objects())
+    draws = Draws(before, arguments.objects())
     recorder = Recorder(arguments.signature.dtype, FUNCTIONS, frozenset(map(id, before.arrays())))
     filled = arguments.fill(lambda array, wanted, c: recorder.input(array, independent=wanted, ordered=c))
     outer = CURRENT.set(recorder)
@@ -70,11 +73,12 @@ def trace(
         result, beside = pair(function(*filled)) if aux else (function(*filled), None)
         leaves, structure = flatten(result)
         line = _definition(function) or recorder.line()
+        _warn_of_draws(draws.who(), function, line)
         variables = [_result(recorder, leaf, line, scalar=scalar, floating=floating) for leaf in leaves]
         if scalar and structure is not None:
             found = f"a result of type {type(result).__name__}"
             raise ShapeError(describe("differentiate", found=found, wanted="one scalar", line=line))
-        for captured in recorder.captured:
+        for captured in recorder.constants.captured:
             captured.check_all()
         extra = _beside(recorder, beside, line) if aux else None
         if extra is not None:
@@ -84,6 +88,14 @@ def trace(
     finally:
         CURRENT.reset(outer)
         recorder.open = False
+
+
+def _warn_of_draws(who: str, function: Callable[..., Any], line: str) -> None:
+    """Warn of random numbers that have become constants."""
+    if who:
+        name = getattr(function, "__name__", "the function")
+        text = f"{name} draws random numbers ({who}) while it is recorded: they are the same at every call. Draw them "
+        warnings.warn(f"{text}outside, and pass them as arguments (at {line})", RandomnessWarning, stacklevel=4)
 
 
 def _beside(recorder: Recorder, beside: Any, line: str) -> tuple[Aux, list[Variable]]:
@@ -98,7 +110,7 @@ def _beside(recorder: Recorder, beside: Any, line: str) -> tuple[Aux, list[Varia
         elif isinstance(leaf, np.ndarray):
             require_kept(recorder, leaf, line)
             if not leaf.dtype.hasobject:
-                recorder.captured.append(Captured.of(leaf, line))
+                recorder.constants.captured.append(Captured.of(leaf, line))
             kept[-1] = leaf.copy()
     return Aux(structure, tuple(kept)), variables
 
@@ -132,18 +144,22 @@ class Recorded:
         mode: VALUE for the function itself, GRADIENT for value and gradient of a scalar, PULLBACK for
             values and their derivative contracted with seeds, which are more inputs.
         aux: whether the function returns (value, aux); the arrays of aux are the last results.
+        touched: with GRADIENT, whether gradients are left in parts where they can be (`Recording.gathered`).
     """
 
     function: Callable[..., Any]
     mode: str
     aux: bool = False
+    touched: bool = False
     recordings: dict[Signature, list[Recording]] = field(default_factory=dict)
     paths: tuple[Path, ...] = ()  # the last used first; replaced, never changed, so it is read without the lock
     count: int = 0
     lock: threading.RLock = field(default_factory=threading.RLock)
 
-    def again(self, args: tuple[Any, ...]) -> tuple[Path | None, Any]:
+    def again(self, args: tuple[Any, ...], into: Mapping[int, Any] = NOWHERE) -> tuple[Path | None, Any]:
         """The results for arguments that are like those of a call before, by a short way (`Path`).
+
+        `into` are arrays for results, as `Ready.fill` has it.
 
         Returns:
             The path with its results; or None with the `Search` that `run` is to go on with.
@@ -159,7 +175,7 @@ class Recorded:
                 continue
             runner = recording.runner
             ready = runner.take()
-            outputs = ready.fill(objects, path.plan)
+            outputs = ready.fill(objects, path.plan, into)
             if outputs is None:
                 runner.free.append(ready)
                 continue
@@ -272,17 +288,25 @@ class Recorded:
         made = trace(self.function, arguments, scalar=self.mode == GRADIENT, floating=self.mode != VALUE, aux=self.aux)
         tape, recorder = made.tape, made.recorder
         simple = optimize(tape)
-        full = optimize(simple if self.mode == VALUE else self._derivative(simple), drop_stops=True)
+        full = simple if self.mode == VALUE else self._derivative(simple)
+        whole = len(full.dependents)
+        gathered: tuple[Gathered | None, ...] = ()
+        if self.touched:  # before anything else is made of scatters, for speed
+            full, gathered = touched(full, 1, len(simple.independents))
+        parts = len(full.dependents) - whole
+        full = optimize(full, drop_stops=True)
         recording = Recording(
             tape=simple,
             full=full,
             runner=Runner(schedule(full)),
             outcomes=tuple(value for _, value in recorder.guards),
-            captured=tuple(recorder.captured),
+            captured=tuple(recorder.constants.captured),
             surroundings=made.surroundings.untouched(),  # rules have been run since
             result=made.structure,
             lines=tuple(tape.line(slot) for slot, _ in recorder.guards),
             aux=made.aux,
+            gathered=gathered,
+            parts=parts,
         )
         if len(kept) >= KEPT:
             self._settle()

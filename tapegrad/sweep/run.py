@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, Final
 
 import numpy as np
@@ -21,6 +22,7 @@ from tapegrad.sweep.workspace import POISON, Workspace, address
 
 _GUARDED: Final = WORDS["GUARDED"]
 _OK: Final = WORDS["OK"]
+NOWHERE: Final[Mapping[int, Any]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,14 +80,17 @@ class Ready:
         words, bases = memoryview(workspace.control), address(workspace.bases)
         return cls(workspace, words, bases, kernels().sweep, dtype.type(1), cells)
 
-    def fill(self, objects: tuple[Any, ...], filling: Filling) -> list[Any] | None:
+    def fill(self, objects: tuple[Any, ...], filling: Filling, into: Mapping[int, Any] = NOWHERE) -> list[Any] | None:
         """Memory for the results; None where an object does not fit.
 
-        What is read and written by the next sweep is then known. The objects must live until it ends.
+        What is read and written by the next sweep is then known. The objects must live until it ends. `into` are
+        contiguous arrays for results at their places; where one is of another shape or dtype the result is new.
         """
         outputs = self.cells.copy()
         for k, shape, dtype in filling.fresh:
-            outputs[k] = np.empty(shape, dtype)
+            given = into.get(k)
+            fits = given is not None and given.shape == shape and given.dtype == dtype
+            outputs[k] = given if fits else np.empty(shape, dtype)
         both = (*objects, *outputs)
         return outputs if gather(id(both), filling.table.address, self.bases) else None
 

@@ -9,10 +9,13 @@ from typing import Any, Final
 import numpy as np
 from numba.core import event
 
+from tapegrad.drivers.compressed import sparse_hessian, sparse_jacobian
 from tapegrad.drivers.gradient import value_and_grad
 from tapegrad.drivers.pullback import vjp
 from tapegrad.drivers.recording import record
+from tapegrad.fitting.fit import fit
 from tapegrad.jit import ours
+from tapegrad.optimizers import LBFGS, SGD, Adagrad, Adam, RMSProp
 
 DTYPES: Final = (np.float64, np.float32)
 
@@ -79,8 +82,15 @@ def _run(dtype: Any) -> None:
         y, pullback = vjp(lambda x, index=index: vector(x, index), x)
         pullback(y)
     value_and_grad(lambda s: s * s)(dtype(2.0))
+    value_and_grad(lambda x, i: np.sum(x[i] * x[i[::-1]]), touched_rows=True)(x, places)
     rows = np.ones(1 << 14, dtype)  # more than is left whole
     value_and_grad(lambda x: np.sum(np.sin(x[1:] * x[:-1])) / np.max(x))(rows)
     again = value_and_grad(lambda x: np.sum(x * x))
     again(x)
     again(x)
+    sparse_jacobian(lambda x: x[1:] * x[:-1])(x)
+    sparse_hessian(lambda x: np.sum(x[1:] * x[:-1] ** 2))(x)
+    for rule in (SGD(), SGD(momentum=0.5), RMSProp(), Adagrad(), Adam()):
+        for touched_rows in (False, True):
+            fit(lambda x, i: np.sum(x[i] ** 2), x, (places,), optimizer=rule, epochs=1, touched_rows=touched_rows)
+    fit(lambda x: np.sum((x - 1) ** 4), x, optimizer=LBFGS(), epochs=3)

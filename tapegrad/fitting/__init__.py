@@ -1,0 +1,1 @@
+"""Fits: a loss, parameters and data, until the parameters fit."""
