@@ -6,7 +6,7 @@ import importlib
 import sys
 from collections.abc import Sequence
 
-COMMANDS = ("finite_differences", "recording", "calls", "compare", "derivatives")
+COMMANDS = ("finite_differences", "recording", "calls", "compare", "derivatives", "touched", "updates")
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -102,3 +102,18 @@ def test_derivatives_are_measured(capsys: pytest.CaptureFixture[str]) -> None:
     assert command(["derivatives", "--quick"]) == 0
     lines = capsys.readouterr().out.strip().splitlines()
     assert [line.split(" ")[1] for line in lines[-5:]] == ["sparse", "Hessian", "dense", "dense", "gradient"]
+
+
+def test_updates_are_measured(capsys: pytest.CaptureFixture[str]) -> None:
+    """A row for each optimiser and dtype."""
+    assert command(["updates", "--quick"]) == 0
+    lines = capsys.readouterr().out.strip().splitlines()
+    assert sum(line.startswith("| Adam") for line in lines) == 4
+    assert len(lines) == 4 + 12
+
+
+def test_touched_rows_are_measured(capsys: pytest.CaptureFixture[str]) -> None:
+    """A row for each length; both gradients are compared there, the times are not."""
+    assert command(["touched", "--quick"]) == 0
+    lines = capsys.readouterr().out.strip().splitlines()
+    assert [line.split(" ")[1] for line in lines[-3:]] == ["100", "1,000", "10,000"]

@@ -1,0 +1,1 @@
+"""Real fits, each a module of its own: `python -m benchmarks.fits.NAME`."""
