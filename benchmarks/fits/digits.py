@@ -12,7 +12,6 @@ import argparse
 import statistics
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import perf_counter
@@ -23,6 +22,7 @@ from tqdm import tqdm
 
 import tapegrad as tg
 from benchmarks.clock import format_seconds
+from benchmarks.fits.report import threads
 from benchmarks.machine import describe
 from benchmarks.table import grid
 from tapegrad.demo import digits
@@ -172,23 +172,6 @@ def available() -> list[str]:
     return [name for name in LIBRARIES if find_spec(modules[name]) is not None]
 
 
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """All libraries on one thread; scikit-learn's advice about numbers of iterations is left out."""
-    from threadpoolctl import threadpool_limits
-
-    threads = tg.num_threads()
-    if "PyTorch" in available():
-        import torch
-
-        torch.set_num_threads(1)
-    tg.set_num_threads(1)
-    with threadpool_limits(1), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
-    tg.set_num_threads(threads)
-
-
 def measure(model: Model, dtype: Any, epochs: int, seeds: int, bar: Any) -> dict[str, list[Run]]:
     """Runs of all libraries, in turns."""
     found: dict[str, list[Run]] = {name: [] for name in available()}
@@ -252,7 +235,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(f"{describe()}; one thread\n")
     dtypes = (np.float64, np.float32)
     total = len(MODELS) * len(dtypes) * seeds * len(available())
-    with one_thread(), tqdm(total=total, unit=" runs") as bar:
+    with threads(1), warnings.catch_warnings(), tqdm(total=total, unit=" runs") as bar:
+        warnings.simplefilter("ignore")  # scikit-learn's advice about numbers of iterations
         for dtype in dtypes:  # the kernels are loaded before, everything else counts
             tg.value_and_grad(lambda x: np.sum(x * x))(np.ones(3, dtype))
         for model in MODELS:

@@ -1,7 +1,7 @@
 """Derivatives within a recorded function: a function is recorded in place, and its derivative put after it.
 
 Derivatives of derivatives are this: the outer one differentiates a tape that holds the inner derivative's
-instructions. All drivers but the plain gradient are made of it (`tapegrad.drivers.higher`).
+instructions. All drivers but the plain gradient are made of it.
 """
 
 from __future__ import annotations

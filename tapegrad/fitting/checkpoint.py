@@ -19,6 +19,7 @@ from typing import Any, Final
 import numpy as np
 
 from tapegrad.errors import CheckpointError, describe
+from tapegrad.fitting.best import Best
 from tapegrad.fitting.history import Epoch
 
 FORMAT: Final = 2
@@ -30,24 +31,20 @@ class Snapshot:
     """All that a fit needs to go on after an epoch.
 
     Attributes:
-        vector, best: the parameters, last and best.
+        vector, kept: the parameters, last and best.
         moments, steps: the optimiser's state.
         losses: of every batch.
         epochs: what was seen.
-        best_loss, best_epoch: of the best parameters.
-        goal, waited: the loss that is to be improved on, and epochs without.
+        best: what is known of the best parameters.
     """
 
     vector: Any
-    best: Any
+    kept: Any
     moments: tuple[Any, ...]
     steps: int
     losses: Any
     epochs: tuple[Epoch, ...]
-    best_loss: float
-    best_epoch: int
-    goal: float
-    waited: int
+    best: Best
 
 
 def require_writable(path: Path) -> None:
@@ -71,17 +68,17 @@ def save(path: Path, snapshot: Snapshot, model: Mapping[str, Any]) -> None:
         "model": model,
         "steps": snapshot.steps,
         "epochs": [asdict(e) for e in snapshot.epochs],
-        "best_loss": snapshot.best_loss,
-        "best_epoch": snapshot.best_epoch,
-        "goal": snapshot.goal,
-        "waited": snapshot.waited,
+        "best_loss": snapshot.best.loss,
+        "best_epoch": snapshot.best.epoch,
+        "goal": snapshot.best.goal,
+        "waited": snapshot.best.waited,
     }
     text = np.frombuffer(json.dumps(own).encode(), np.uint8)
     moments = {f"moment{k}": m for k, m in enumerate(snapshot.moments)}
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
     try:
         with os.fdopen(handle, "wb") as file:
-            np.savez(file, text=text, vector=snapshot.vector, best=snapshot.best, losses=snapshot.losses, **moments)
+            np.savez(file, text=text, vector=snapshot.vector, best=snapshot.kept, losses=snapshot.losses, **moments)
             file.flush()
             os.fsync(file.fileno())
         Path(name).replace(path)
@@ -112,8 +109,8 @@ def load(path: Path, model: Mapping[str, Any], moments: int, like: Any) -> Snaps
         epochs = tuple(Epoch(**e) for e in own["epochs"])
         if losses.dtype != np.float64 or losses.ndim != 1:
             raise ValueError("losses that are none")
-        best, goal = float(own["best_loss"]), float(own["goal"])
-        steps, best_epoch, waited = (int(own[k]) for k in ("steps", "best_epoch", "waited"))
+        steps, epoch, waited = (int(own[k]) for k in ("steps", "best_epoch", "waited"))
+        best = Best(float(own["best_loss"]), epoch, float(own["goal"]), waited)
     except CheckpointError:
         raise
     except _BROKEN as error:
@@ -121,7 +118,7 @@ def load(path: Path, model: Mapping[str, Any], moments: int, like: Any) -> Snaps
         raise CheckpointError(
             describe("fit", found=found, wanted="a checkpoint that fit has written, or no file")
         ) from None
-    return Snapshot(vectors[0], vectors[1], tuple(vectors[2:]), steps, losses, epochs, best, best_epoch, goal, waited)
+    return Snapshot(vectors[0], vectors[1], tuple(vectors[2:]), steps, losses, epochs, best)
 
 
 def _compare(path: Path, own: Any, model: Mapping[str, Any]) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 from tapegrad.drivers.objective import Objective
 from tapegrad.errors import NonFiniteError
 from tapegrad.fitting.batches import Batches
+from tapegrad.fitting.best import Best
 from tapegrad.fitting.checkpoint import Snapshot
 from tapegrad.fitting.history import Epoch, Timings
 from tapegrad.fitting.progress import Progress
@@ -38,8 +39,7 @@ class Descent:
         vector: the parameters; `gradient`: of the last batch.
         state: the optimiser's.
         sound: parameters at which loss and gradient were finite.
-        best, best_loss, best_epoch: the best parameters at the end of an epoch.
-        goal, waited: the loss that is to be improved on by enough, and epochs that did not.
+        kept: the best parameters at the end of an epoch; `best` says which.
         losses, epochs: what was seen; `timings`: where the time went.
     """
 
@@ -52,11 +52,8 @@ class Descent:
     gradient: Any
     state: State
     sound: Any
-    best: Any
-    best_loss: float = float("inf")
-    best_epoch: int = 0
-    goal: float = float("inf")
-    waited: int = 0
+    kept: Any
+    best: Best = field(default_factory=Best)
     losses: list[float] = field(default_factory=list)
     epochs: list[Epoch] = field(default_factory=list)
     timings: Timings = field(default_factory=Timings)
@@ -109,7 +106,8 @@ class Descent:
         mean = total / max(1, self.batches.rows)
         now = Epoch(number, self.state.steps, mean, validation, self.rate, metrics, perf_counter() - began)
         self.epochs.append(now)
-        self._keep_best(now, min_improvement)
+        if self.best.see(now, min_improvement):
+            self.kept[...] = self.vector
         return now
 
     @property
@@ -161,15 +159,6 @@ class Descent:
             return f"{where}: {error}"
         return where
 
-    def _keep_best(self, now: Epoch, min_improvement: float) -> None:
-        """The parameters of the least validation loss; without one the last."""
-        loss = now.loss if now.validation is None else now.validation
-        if now.validation is None or loss < self.best_loss or not self.best_epoch:
-            self.best[...] = self.vector
-            self.best_epoch = now.number
-        self.best_loss = min(self.best_loss, loss)
-        self.waited, self.goal = (0, loss) if loss < self.goal - min_improvement else (self.waited + 1, self.goal)
-
     def history(self) -> Any:
         """The loss of every batch."""
         return np.array(self.losses, np.float64)
@@ -178,23 +167,19 @@ class Descent:
         """What a checkpoint holds."""
         return Snapshot(
             vector=self.vector,
-            best=self.best,
+            kept=self.kept,
             moments=self.state.moments,
             steps=self.state.steps,
             losses=self.history(),
             epochs=tuple(self.epochs),
-            best_loss=self.best_loss,
-            best_epoch=self.best_epoch,
-            goal=self.goal,
-            waited=self.waited,
+            best=self.best,
         )
 
     def resume(self, found: Snapshot) -> None:
         """Go on from a checkpoint."""
-        self.vector[...], self.best[...], self.sound[...] = found.vector, found.best, found.vector
+        self.vector[...], self.kept[...], self.sound[...] = found.vector, found.kept, found.vector
         for own, kept in zip(self.state.moments, found.moments, strict=True):
             own[...] = kept
         self.state = State(found.steps, self.state.moments)
         self.losses, self.epochs = found.losses.tolist(), list(found.epochs)
-        self.best_loss, self.best_epoch = found.best_loss, found.best_epoch
-        self.goal, self.waited = found.goal, found.waited
+        self.best = found.best

@@ -15,7 +15,7 @@ from tapegrad.drivers.objective import Objective
 from tapegrad.errors import FitWarning, SettingError, ShapeError, describe
 from tapegrad.fitting.batches import Batches, held_out, rows_of
 from tapegrad.fitting.descent import Descent
-from tapegrad.fitting.full_batch import fit_whole, half_squares, of_residuals, require_whole
+from tapegrad.fitting.full_batch import fit_whole, of_residuals, require_whole
 from tapegrad.fitting.history import NAMES, Epoch
 from tapegrad.fitting.limits import Limits
 from tapegrad.fitting.mini_batch import fit_batches
@@ -26,6 +26,7 @@ from tapegrad.optimizers.adagrad import Adagrad
 from tapegrad.optimizers.adam import Adam, AdamW
 from tapegrad.optimizers.minimizer import Minimizer
 from tapegrad.optimizers.optimizer import Optimizer
+from tapegrad.optimizers.residuals import half_squares
 from tapegrad.optimizers.rmsprop import RMSProp
 from tapegrad.optimizers.sgd import SGD
 from tapegrad.trees import flatten

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from math import inf, nan
+from math import nan
 from time import perf_counter
 from typing import Any
 
 import numpy as np
 
 from tapegrad.errors import SettingError, describe
+from tapegrad.fitting.best import Best
 from tapegrad.fitting.history import Epoch, History, Timings
 from tapegrad.fitting.limits import Limits
 from tapegrad.fitting.progress import Progress
@@ -20,21 +21,11 @@ from tapegrad.optimizers.gauss_newton import GaussNewton, LevenbergMarquardt
 from tapegrad.optimizers.minimizer import Minimizer
 from tapegrad.optimizers.problem import Problem
 from tapegrad.optimizers.residuals import Residuals
-from tapegrad.trees import flatten
 
 
 def of_residuals(minimizer: Any) -> bool:
     """Does a method want residuals, not a loss?"""
     return isinstance(minimizer, (LevenbergMarquardt, GaussNewton))
-
-
-def half_squares(residuals: Callable[..., Any]) -> Callable[..., Any]:
-    """The loss of residuals: half the sum of their squares."""
-
-    def loss(params: Any, *data: Any) -> Any:
-        return sum(0.5 * np.sum(leaf * leaf) for leaf in flatten(residuals(params, *data))[0])
-
-    return loss
 
 
 def require_whole(minimizer: Minimizer[Any, Any], **settings: Any) -> None:
@@ -75,7 +66,7 @@ def fit_whole(
             bar.step(epoch.number, epoch.loss, nan)
             before = perf_counter()
             stopped = "a callback asked for it" if told(epoch, climb.state.point) else ""
-            stopped = stopped or limits.exhausted(climb.waited)
+            stopped = stopped or limits.exhausted(climb.best.waited)
             climb.timings.validate += perf_counter() - before
     except KeyboardInterrupt:
         stopped = "interrupted"
@@ -91,17 +82,13 @@ class Iterations:
 
     Attributes:
         state: the method's.
-        best, best_loss, best_epoch: the best parameters.
-        goal, waited: the loss that is to be improved on by enough, and epochs that did not.
+        kept: the best parameters; `best` says which.
         losses: before each iteration; `epochs`: what was seen after it; `timings`: where the time went.
     """
 
     state: Any
-    best: Any
-    best_loss: float = inf
-    best_epoch: int = 0
-    goal: float = inf
-    waited: int = 0
+    kept: Any
+    best: Best = field(default_factory=Best)
     losses: list[float] = field(default_factory=list)
     epochs: list[Epoch] = field(default_factory=list)
     timings: Timings = field(default_factory=Timings)
@@ -125,21 +112,18 @@ class Iterations:
         number = len(self.epochs) + 1
         epoch = Epoch(number, state.iterations, state.value, validation, nan, metrics, ended - before)
         self.epochs.append(epoch)
-        now = state.value if validation is None else validation
-        if now < self.best_loss or validation is None or not self.best_epoch:
-            self.best, self.best_epoch = state.point, number
-        self.best_loss = min(self.best_loss, now)
-        self.waited, self.goal = (0, now) if now < self.goal - min_improvement else (self.waited + 1, self.goal)
+        if self.best.see(epoch, min_improvement):
+            self.kept = state.point
         return epoch
 
     def result(self, problem: Any, stopped: str) -> FitResult:
         """What is returned."""
         validated = bool(self.epochs) and self.epochs[-1].validation is not None
         return FitResult(
-            params=problem.restore(self.best if validated else self.state.point),
+            params=problem.restore(self.kept if validated else self.state.point),
             last=problem.restore(self.state.point),
-            loss=self.best_loss if validated else self.state.value,
-            best=self.best_epoch,
+            loss=self.best.loss if validated else self.state.value,
+            best=self.best.epoch,
             history=History(tuple(self.epochs), np.array(self.losses)),
             steps=self.state.iterations,
             stopped=stopped,

@@ -14,7 +14,7 @@ from tapegrad.drivers.gradient import described
 from tapegrad.errors import NonFiniteError, SettingError, ShapeError, UnsupportedError, describe
 from tapegrad.fitting import marquardt
 from tapegrad.fitting.bounds import Box, box_of_limits, vector_of
-from tapegrad.fitting.minimize import nested_result, takes_result
+from tapegrad.fitting.minimize import nested_result, told
 from tapegrad.fitting.start import Start
 from tapegrad.optimizers.vector_function import VectorFunction
 
@@ -117,8 +117,8 @@ def least_squares(
     residuals = VectorFunction(fun, start.flat, args if isinstance(args, tuple) else (args,), kwargs)
     box = _box(bounds, start, method)
     _require_finite(residuals, start)
-    told = None if callback is None else _told(callback, start)
-    limits: dict[str, Any] = {"ftol": ftol, "xtol": xtol, "gtol": gtol, "max_nfev": max_nfev, "callback": told}
+    called = None if callback is None else told(callback, start)
+    limits: dict[str, Any] = {"ftol": ftol, "xtol": xtol, "gtol": gtol, "max_nfev": max_nfev, "callback": called}
     if not METHODS[method].settings:
         _refuse_settings(method, x_scale=x_scale, loss=loss, tr_solver=tr_solver, tr_options=tr_options)
         result = marquardt.solve(_given(fun, args, kwargs), start, **limits, sparse=sparse)
@@ -129,7 +129,7 @@ def least_squares(
         more: dict[str, Any] = {"tr_solver": "lsmr" if way else tr_solver, "tr_options": tr_options or {}}
         if x_scale is not None:  # SciPy's default depends on the method
             more["x_scale"] = _scale(x_scale, start)
-        if told is None:  # which older SciPys do not know
+        if called is None:  # which older SciPys do not know
             del limits["callback"]
         result = solve(
             residuals.value,
@@ -227,21 +227,6 @@ def _scale(x_scale: Any, start: Start) -> Any:
         wanted = f"'jac', a number, {start.flat.size} numbers or a container of the parameters' structure"
         raise _error(ShapeError, f"x_scale={x_scale!r}", wanted)
     return found
-
-
-def _told(callback: Callable[..., Any], start: Start) -> Callable[..., Any]:
-    """The callback by the vector, with the signature by which SciPy goes."""
-    if takes_result(callback):
-
-        def with_result(intermediate_result: Any) -> Any:
-            return callback(intermediate_result=nested_result(intermediate_result, start))
-
-        return with_result
-
-    def with_parameters(x: Any) -> Any:
-        return callback(start.restore(x))
-
-    return with_parameters
 
 
 def _error(kind: type[Exception], found: str, wanted: str) -> Exception:

@@ -60,11 +60,11 @@ def _run(descent: Descent, limits: Limits, after: Callable[[Epoch], str]) -> Fit
     bar = Progress(limits.progress, limits.epochs * len(descent.batches), descent.state.steps)
     try:
         warn_of_ignored(descent.prepare(), _CALLER)
-        stopped = limits.exhausted(descent.waited)
+        stopped = limits.exhausted(descent.best.waited)
         while not stopped and len(descent.epochs) < limits.epochs:
             epoch = descent.epoch(bar, limits.min_improvement)
             before = perf_counter()
-            stopped = after(epoch) or limits.exhausted(descent.waited)
+            stopped = after(epoch) or limits.exhausted(descent.best.waited)
             descent.timings.validate += perf_counter() - before
     except KeyboardInterrupt:
         stopped = "interrupted"
@@ -82,12 +82,12 @@ def _result(descent: Descent, stopped: str, *, sound: bool) -> FitResult:
     flat, epochs = descent.objective.flat, descent.epochs
     last = descent.vector if sound else descent.sound
     validated = bool(epochs) and epochs[-1].validation is not None
-    loss = descent.best_loss if validated else epochs[-1].loss if epochs else float("nan")
+    loss = descent.best.loss if validated else epochs[-1].loss if epochs else float("nan")
     return FitResult(
-        params=flat.restore(descent.best if validated else last),
+        params=flat.restore(descent.kept if validated else last),
         last=flat.restore(last),
         loss=loss,
-        best=descent.best_epoch if validated else len(epochs),
+        best=descent.best.epoch if validated else len(epochs),
         history=History(tuple(epochs), descent.history()),
         steps=descent.state.steps,
         stopped=stopped,

@@ -15,6 +15,7 @@ from tapegrad.errors import SettingError, UnsupportedError, describe
 from tapegrad.fitting.bounds import box_of_pairs
 from tapegrad.fitting.constraints import DENSE, flat_constraints
 from tapegrad.fitting.start import Start
+from tapegrad.optimizers.minimizer import finite
 from tapegrad.optimizers.problem import Problem
 
 VALUE, GRADIENT, PRODUCT, HESSIAN, EITHER = "value", "gradient", "product", "hessian", "either"
@@ -139,7 +140,9 @@ def minimize(
         bounds=None if box is None or not chosen.bounds else Bounds(box.low, box.high, box.keep),
         constraints=flat_constraints(constraints, start, second=chosen.needs == EITHER) if limited else (),
         tol=tol,
-        callback=None if callback is None else _told(callback, start, chosen),
+        callback=None
+        if callback is None
+        else told(callback, start, plain=chosen.plain, with_state=chosen.name == "trust-constr"),
         options=options,
         **_derivatives(problem, chosen),
     )
@@ -151,11 +154,12 @@ def _watched(problem: Problem) -> Callable[[Any], Any]:
     first = [True]
 
     def both(point: Any) -> Any:
-        found = problem.value_and_gradient(point)
+        value, gradient = problem.value_and_gradient(point)
         if first:
             first.clear()
-            problem.require_finite(point)
-        return found
+            if not finite(value, gradient):
+                problem.require_finite(point)
+        return value, gradient
 
     return both
 
@@ -209,20 +213,25 @@ def nested_result(result: Any, start: Start) -> Any:
     return made
 
 
-def _told(callback: Callable[..., Any], start: Start, method: Method) -> Callable[..., Any]:
-    """The callback by the vector, with the signature by which SciPy goes."""
-    if not method.plain and takes_result(callback):
+def told(
+    callback: Callable[..., Any], start: Start, *, plain: bool = False, with_state: bool = False
+) -> Callable[..., Any]:
+    """The callback by the vector, with the signature by which SciPy goes.
+
+    `plain`: it always gets the parameters alone. `with_state`: or else both the parameters and the state.
+    """
+    if not plain and takes_result(callback):
 
         def with_result(intermediate_result: Any) -> Any:
             return callback(intermediate_result=nested_result(intermediate_result, start))
 
         return with_result
-    if method.name == "trust-constr":
+    if with_state:
 
-        def with_state(x: Any, state: Any) -> Any:
+        def with_both(x: Any, state: Any) -> Any:
             return callback(start.restore(x), nested_result(state, start))
 
-        return with_state
+        return with_both
 
     def with_parameters(x: Any) -> Any:
         return callback(start.restore(x))

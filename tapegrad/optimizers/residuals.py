@@ -75,17 +75,21 @@ class Residuals:
     @cached_property
     def problem(self) -> Problem:
         """The same for minimisers that want a gradient: half the sum of squares."""
-        residuals = self._function
-
-        def half(params: Any, *data: Any) -> Any:
-            leaves, _ = flatten(residuals(params, *data))
-            total = 0.0
-            for leaf in leaves:
-                total = total + 0.5 * tnp.sum(leaf * leaf)
-            return total
-
-        return Problem(half, self._params, self.data)
+        return Problem(half_squares(self._function), self._params, self.data)
 
     def restore(self, point: Any) -> Any:
         """Nested parameters of a vector."""
         return self.flat.restore(point)
+
+
+def half_squares(residuals: Callable[..., Any]) -> Callable[..., Any]:
+    """The loss of residuals: half the sum of their squares."""
+
+    def half(params: Any, *data: Any) -> Any:
+        leaves, _ = flatten(residuals(params, *data))
+        total = 0.0
+        for leaf in leaves:
+            total = total + 0.5 * tnp.sum(leaf * leaf)
+        return total
+
+    return half
