@@ -15,7 +15,7 @@ import numba
 from numba.core import event
 
 PATIENCE: Final = 2.0  # seconds of compiling after which it is said
-COMPILING: Final = "tapegrad: compiling its kernels, once a machine (about half a minute)..."
+COMPILING: Final = "tapegrad: compiling its kernels, once a machine (about a minute)..."
 OPTIONS: Final[dict[str, Any]] = {"error_model": "numpy", "nogil": True, "no_cfunc_wrapper": True}
 # Without the wrappers for C and, where only kernels call it, for Python a function compiles in three quarters of the
 # time (`python -m benchmarks compare --start --cold`).
