@@ -45,6 +45,14 @@ class CapturedArrayError(TapegradError, RuntimeError):
     """An array that a recorded function captured has been changed in place since."""
 
 
+class BranchError(TapegradError, RuntimeError):
+    """A tape without its function, for arguments with which a branch would go another way than recorded."""
+
+
+class TapeFileError(TapegradError, OSError):
+    """A file that is no tape, or not the one it says it is: wrong, truncated, changed."""
+
+
 class ElementIndexError(TapegradError, IndexError):
     """An index outside the axis it selects from."""
 
@@ -63,6 +71,10 @@ class GradientCheckError(TapegradError, AssertionError):
 
 class SettingError(TapegradError, ValueError):
     """A setting, an option or an environment variable, with a value that makes no sense."""
+
+
+class MemoryLimitError(TapegradError, MemoryError):
+    """A sweep that cannot do with so little memory, whatever it computes again."""
 
 
 class MissingExtraError(TapegradError, ImportError):

@@ -7,6 +7,7 @@ import os
 import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
@@ -57,6 +58,17 @@ class Info:
 def _code(op: Op, itemsize: int) -> str:
     found = vector_function(op.loop, itemsize)
     return f"libmvec, {found.lanes} lanes" if found else _OWNERS[op.loop.partition(".")[0]]
+
+
+def processor() -> str:
+    """The processor's model name, as far as the system tells."""
+    try:
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except (OSError, UnicodeDecodeError):
+        pass
+    return platform.processor() or platform.machine()
 
 
 def _cores() -> int:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tapegrad.ops.row import ArrayType, Attribute
-from tapegrad.ops.table import CONSTANT, INPUT, OPS
+from tapegrad.ops.table import OPS
 
 Ints = NDArray[np.int32]
 T = TypeVar("T", bound=Hashable)
@@ -103,20 +103,3 @@ class Tape:
     def line(self, i: int) -> str:
         """The source line that recorded instruction i, as "file:line"."""
         return self.lines[int(self.line_ids[i])]
-
-    def __str__(self) -> str:
-        rows = []
-        for i, code in enumerate(self.opcodes.tolist()):
-            op = OPS[code]
-            if code == INPUT:
-                detail = f"argument {self.attribute_ids[i]}"
-            elif code == CONSTANT:
-                detail = np.array2string(self.constants[self.attribute_ids[i]], threshold=4, edgeitems=1)
-            else:
-                detail = " ".join(f"v{s}" for s in self.read(i)) + (
-                    f" {self.attribute(i)}" if self.attribute(i) else ""
-                )
-            mark = "-" if i == self.reverse else " "
-            rows.append(f"{mark} v{i:<5} {op.name:<16} {detail:<28} {self.type(i)!s:<14} {self.line(i)}")
-        rows.append("  result: " + ", ".join(f"v{s}" for s in self.dependents.tolist()))
-        return "\n".join(rows)

@@ -67,6 +67,21 @@ def _flatten(tree: Any, leaves: list[Any]) -> Structure | None:
     return Structure(type(tree), names, tuple([_flatten(c, leaves) for c in children]))
 
 
+def plain(structure: Structure | None) -> Structure | None:
+    """The structure with tuples for namedtuples and dicts for dataclasses: what can be written down without classes.
+
+    >>> from collections import namedtuple
+    >>> Point = namedtuple("Point", "x y")
+    >>> plain(flatten(Point(1.0, 2.0))[1]) == flatten((1.0, 2.0))[1]
+    True
+    """
+    if structure is None:
+        return None
+    forms = (dict, tuple, list, type(None))
+    form = next((known for known in forms if issubclass(structure.form, known)), dict)
+    return Structure(form, structure.names, tuple([plain(c) for c in structure.children]))
+
+
 def collect(structure: Structure, tree: Any, leaves: list[Any]) -> bool:
     """Append a container's leaves, if it has this very structure; else False, and `leaves` are of no use.
 

@@ -12,10 +12,10 @@ from numba.core import event
 from tapegrad.drivers.compressed import sparse_hessian, sparse_jacobian
 from tapegrad.drivers.gradient import value_and_grad
 from tapegrad.drivers.pullback import vjp
-from tapegrad.drivers.recording import record
 from tapegrad.fitting.fit import fit
 from tapegrad.jit import ours
 from tapegrad.optimizers import LBFGS, SGD, Adagrad, Adam, RMSProp
+from tapegrad.recorded.record import record
 
 DTYPES: Final = (np.float64, np.float32)
 

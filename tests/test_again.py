@@ -18,10 +18,10 @@ import pytest
 import tapegrad as tg
 from tapegrad.drivers import gradient as gradient_module
 from tapegrad.drivers import recorded as recorded_module
-from tapegrad.drivers import recording as recording_module
 from tapegrad.drivers.again import Form
 from tapegrad.drivers.arguments import bind
 from tapegrad.errors import CapturedArrayError, DtypeError, ElementIndexError, UnsupportedError
+from tapegrad.recorded import record as recording_module
 from tapegrad.sweep.objects import CHECK, NUMBER, SKIP, TAKE, Row, Table, gather
 from tapegrad.sweep.run import Runner
 from tapegrad.trees import flatten

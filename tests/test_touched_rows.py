@@ -17,6 +17,7 @@ from tapegrad.drivers.arguments import bind
 from tapegrad.drivers.recorded import GRADIENT, Recorded
 from tapegrad.errors import ElementIndexError, NonFiniteError, ShapeError, UnsupportedError
 from tapegrad.ops.table import INPUT, OPS
+from tapegrad.reading.listing import listing
 from tapegrad.touched import RowSums, TouchedRows
 
 N = 53
@@ -170,7 +171,7 @@ def test_no_instruction_is_as_long_as_a_table_that_is_only_gathered(name: str) -
     tape, lengths = recording.full, {SHAPES[leaf][0] for leaf in rows}
     for k, code in enumerate(tape.opcodes.tolist()):
         if code != INPUT and not (OPS[code].name == "reshape" and tape.opcodes[tape.read(k)[0]] == INPUT):  # a view
-            assert not lengths & set(tape.type(k).shape), str(tape)
+            assert not lengths & set(tape.type(k).shape), listing(tape)
 
 
 def test_memory_of_a_call_does_not_depend_on_the_tables_length() -> None:

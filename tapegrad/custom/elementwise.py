@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
@@ -16,6 +17,7 @@ from tapegrad.record.surroundings import Surroundings
 from tapegrad.record.variable import Variable
 
 _MOST: Final = 3  # operands that a record of the array machine has addresses for
+_COLOURS: Final = re.compile(r"\x1b\[[0-9;]*m")  # numba's messages have them where colorama is installed
 
 
 class Elementwise:
@@ -135,7 +137,8 @@ def _compile(function: Any, name: str, count: int) -> Any:
         compiled: Any = numba.vectorize(signatures, nopython=True)  # type: ignore[no-untyped-call]
         return compiled(function).ufunc
     except numba.core.errors.NumbaError as error:
-        text = [line.strip() for line in str(error).splitlines() if line.strip()]
+        plain = _COLOURS.sub("", str(error))
+        text = [line.strip() for line in plain.splitlines() if line.strip()]
         found = f"{name}, where it says: {next((t for t in text if not t.startswith('Failed in')), text[0])}"
         wanted = "a function of numbers that numba compiles"
         raise UnsupportedError(

@@ -11,14 +11,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 
 from tapegrad.errors import UnsupportedError
 from tapegrad.jit import compiled
 from tapegrad.ops.builder import Builder, Step
-from tapegrad.ops.row import Attribute
+from tapegrad.ops.row import ArrayType, Attribute
 from tapegrad.ops.table import CONSTANT, OPS, flags
 from tapegrad.passes.signature import signatures
 from tapegrad.tape import Interner, Tape
@@ -159,6 +159,7 @@ def _maskedness(opcodes: Any, starts: Any, operands: Any, active: Any, selects: 
 
 
 Rule = Callable[[Builder, int], "int | None"]
+TemplateStep: TypeAlias = tuple[int, int, int, tuple[int, ...]]  # opcode, attribute, type, references
 
 
 @dataclass(slots=True)
@@ -177,8 +178,8 @@ class _Templates:
         """What the compiled loop reads."""
         return self.sites, self.table, self.bounds, self.results, self.steps, self.refs
 
-    def add(self, site: tuple[int, ...], steps: list[tuple[int, int, int, tuple[int, ...]]], result: int) -> None:
-        """Append a template; a step is (opcode, attribute, type, references)."""
+    def add(self, site: tuple[int, ...], steps: list[TemplateStep], result: int) -> None:
+        """Append a template."""
         t, first = self.count, int(self.bounds[self.count])
         used = int(self.steps[first - 1, 4]) if first else 0
         self.sites = _room(self.sites, t + 1)
@@ -291,9 +292,7 @@ class Expansion:
         tape = self.tape
         signature, _ = signatures(tape)
         active = activity(tape)
-        masked = np.zeros(len(tape), np.bool_)
-        if self.reverse:
-            _maskedness(tape.opcodes, tape.starts, tape.operands, active, flags("selects"), masked)
+        masked = maskedness(tape, active) if self.reverse else np.zeros(len(tape), np.bool_)
         last_first = flags("overwrites") & self.reverse
         template_arrays = self.templates.arrays()
         while True:
@@ -335,32 +334,35 @@ class Expansion:
         seed_type = int(kinds[self.derivative[source]])
         total = int(self.derivative[target])
         total_type = int(kinds[total]) if total >= 0 else -1
-        builder = Builder(
+        sum_type = self.types.items[total_type] if total >= 0 else None
+        builder = self.builder(i, self.types.items[seed_type], sum_type, masked=bool(masked[i]))
+        steps, result = self.template(builder, self.rule, k)
+        site = (int(signature[i]), k, seed_type, total_type, int(masked[i]))
+        self.templates.add(site, steps, result)
+
+    def builder(self, i: int, seed_type: ArrayType, sum_type: ArrayType | None, *, masked: bool) -> Builder:
+        """What a rule of instruction i is written with."""
+        return Builder(
             op=OPS[self.tape.opcodes[i]],
             attribute=self.tape.attribute(i),
-            types=[self.tape.type(s) for s in operands],
+            types=[self.tape.type(s) for s in self.tape.read(i)],
             result_type=self.tape.type(i),
-            seed_type=self.types.items[seed_type],
-            sum_type=self.types.items[total_type] if total >= 0 else None,
-            masked=bool(masked[i]),
+            seed_type=seed_type,
+            sum_type=sum_type,
+            masked=masked,
             line=self.tape.line(i),
         )
+
+    def template(self, builder: Builder, rule: Rule, k: int) -> tuple[list[TemplateStep], int]:
+        """What a rule records for operand k, and the reference to its result (-1: nothing is contributed)."""
         try:
-            result = self.rule(builder, k)
+            result = rule(builder, k)
         except UnsupportedError as error:
-            place = f" (at {self.tape.line(i)})"
+            place = f" (at {builder.line})"
             raise UnsupportedError(str(error) if str(error).endswith(place) else f"{error}{place}") from None
-        steps = [
-            (
-                step.opcode,
-                self._attribute(step),
-                self.types(step.type),
-                step.operands,
-            )
-            for step in (builder.steps if result is not None else ())
-        ]
-        site = (int(signature[i]), k, seed_type, total_type, int(masked[i]))
-        self.templates.add(site, steps, -1 if result is None else result)
+        if result is None:
+            return [], -1
+        return [(s.opcode, self._attribute(s), self.types(s.type), s.operands) for s in builder.steps], result
 
     def _attribute(self, step: Step) -> int:
         """What stands for a step's attribute in a template."""
@@ -405,3 +407,10 @@ def activity(tape: Tape) -> Any:
     active &= floating
     _activity(tape.opcodes, tape.starts, tape.operands, floating, flags("differentiable"), active)
     return active
+
+
+def maskedness(tape: Tape, active: Any) -> Any:
+    """bool[n]: of which slots a selection further on may leave the adjoint exactly 0."""
+    masked = np.zeros(len(tape), np.bool_)
+    _maskedness(tape.opcodes, tape.starts, tape.operands, active, flags("selects"), masked)
+    return masked

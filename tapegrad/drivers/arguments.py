@@ -13,7 +13,7 @@ from typing import Any, Final, TypeAlias
 
 import numpy as np
 
-from tapegrad.errors import DtypeError, UnsupportedError, describe
+from tapegrad.errors import DtypeError, SettingError, UnsupportedError, describe
 from tapegrad.ops.row import FLOAT, INT
 from tapegrad.record.kinds import kind_of
 from tapegrad.record.lines import Lines
@@ -84,7 +84,8 @@ class Arguments:
 
     Attributes:
         signature: the key for recordings.
-        inputs: C-contiguous arrays of the tape's dtypes, one an input leaf.
+        inputs: C-contiguous arrays of the tape's dtypes, one an input leaf; `Shape`s where there are no values
+            (`tapegrad.drivers.shapes`).
         originals: the leaves that are differentiated, as they were given.
         leaves: all leaves, as they were given.
     """
@@ -116,14 +117,14 @@ class Arguments:
 
 
 def positions(argnums: Argnums, count: int) -> tuple[int, ...]:
-    """`argnums` as places among `count` arguments; `ValueError` for one that is not there."""
+    """`argnums` as places among `count` arguments; `SettingError` for one that is not there."""
     wanted = (argnums,) if isinstance(argnums, (int, np.integer)) else tuple(argnums)
     for k in wanted:
         if not -count <= k < count:
-            raise ValueError(f"argnums: found {k}; wanted a place among {count} positional arguments")
+            raise SettingError(f"argnums: found {k}; wanted a place among {count} positional arguments")
     found = tuple(k % count for k in wanted)
     if len(set(found)) != len(found):
-        raise ValueError(f"argnums: found {argnums}, which names an argument twice")
+        raise SettingError(f"argnums: found {argnums}, which names an argument twice")
     return found
 
 
@@ -139,12 +140,31 @@ def _is_input(leaf: Any) -> bool:
     return isinstance(leaf, (np.ndarray, np.generic, float)) or hasattr(type(leaf), "__array__")
 
 
-def bind(args: Sequence[Any], differentiated: Sequence[int]) -> Arguments:
+def prepare(array: Any, dtype: np.dtype[Any]) -> Any:
+    """An input as kernels read it: contiguous, aligned, of the tape's dtype for its kind; itself if it is so."""
+    wanted = input_dtype(array.dtype, dtype)
+    if array.dtype == wanted and array.flags.c_contiguous and array.flags.aligned:
+        return array
+    if array.dtype.kind == "u" and array.dtype.itemsize == 8 and array.size and array.max() > np.iinfo(np.int64).max:
+        raise DtypeError(describe("argument", found="uint64 values beyond int64", wanted="values that fit an int64"))
+    return np.array(array, dtype=wanted, order="C")
+
+
+def input_dtype(given: np.dtype[Any], floating: np.dtype[Any]) -> np.dtype[Any]:
+    """The dtype that an input has on a tape of this floating dtype."""
+    kind = kind_of(given, "argument")
+    return floating if kind == FLOAT else _INT64 if kind == INT else _BOOL
+
+
+def bind(
+    args: Sequence[Any], differentiated: Sequence[int], ready: Callable[[Any, np.dtype[Any]], Any] = prepare
+) -> Arguments:
     """Take arguments apart.
 
     Args:
         args: positional arguments, each a nested container of leaves.
         differentiated: places of those whose floating leaves are differentiated by.
+        ready: makes an input of an array, for a tape of this floating dtype.
 
     Raises:
         DtypeError: a parameter that is not floating, or data of a dtype without a place on a tape.
@@ -172,7 +192,7 @@ def bind(args: Sequence[Any], differentiated: Sequence[int]) -> Arguments:
             if type(leaf) is not np.ndarray and isinstance(leaf, np.ndarray):
                 require_plain(leaf, names(structure, f"args[{k}]")[place], user_line())
             if wanted:
-                if not _is_parameter(leaf):
+                if not is_parameter(leaf):
                     raise _wrong_parameter(leaf, names(structure, f"args[{k}]")[place])
                 originals.append(leaf)
             if wanted or _is_input(leaf):
@@ -184,11 +204,12 @@ def bind(args: Sequence[Any], differentiated: Sequence[int]) -> Arguments:
             else:
                 leaves.append(Static(leaf))
     dtype = _floating(raw)
-    inputs = [prepare(array, dtype) for array, _ in raw]
+    inputs = [ready(array, dtype) for array, _ in raw]
     return Arguments(Signature(tuple(structures), tuple(leaves), dtype), inputs, originals, tuple(given))
 
 
-def _is_parameter(leaf: Any) -> bool:
+def is_parameter(leaf: Any) -> bool:
+    """Can it be differentiated by?"""
     if isinstance(leaf, float):
         return True
     return isinstance(leaf, (np.ndarray, np.generic)) and leaf.dtype.kind == "f" and leaf.dtype.itemsize in (4, 8)
@@ -224,14 +245,3 @@ def settled(data: Any) -> Any:
         return np.ascontiguousarray(x, _INT64 if x.dtype.kind in "iu" else x.dtype)
 
     return map_leaves(leaf, data)
-
-
-def prepare(array: Any, dtype: np.dtype[Any]) -> Any:
-    """An input as kernels read it: contiguous, aligned, of the tape's dtype for its kind; itself if it is so."""
-    kind = kind_of(array.dtype, "argument")
-    wanted = dtype if kind == FLOAT else _INT64 if kind == INT else _BOOL
-    if array.dtype == wanted and array.flags.c_contiguous and array.flags.aligned:
-        return array
-    if array.dtype.kind == "u" and array.dtype.itemsize == 8 and array.size and array.max() > np.iinfo(np.int64).max:
-        raise DtypeError(describe("argument", found="uint64 values beyond int64", wanted="values that fit an int64"))
-    return np.array(array, dtype=wanted, order="C")

@@ -18,6 +18,7 @@ from tapegrad.ops.custom import title
 from tapegrad.ops.table import CONSTANT, INPUT, OPS
 from tapegrad.tape import Tape
 from tapegrad.touched import TouchedRows
+from tapegrad.values import values
 
 
 def require_finite(tape: Tape, arguments: Arguments, results: Sequence[Any], name: Callable[[int], str]) -> None:
@@ -31,8 +32,8 @@ def require_finite(tape: Tape, arguments: Arguments, results: Sequence[Any], nam
     """
     if all(bool(np.isfinite(r).all()) for r in results):
         return
-    values = _values(tape, arguments.inputs)
-    bad = [v.dtype.kind == "f" and not bool(np.isfinite(v).all()) for v in values]
+    found = values(tape, arguments.inputs)
+    bad = [v.dtype.kind == "f" and not bool(np.isfinite(v).all()) for v in found]
     todo = [d for d in tape.dependents[: len(results)].tolist() if bad[d]]
     met: set[int] = set()
     faults = []
@@ -46,7 +47,7 @@ def require_finite(tape: Tape, arguments: Arguments, results: Sequence[Any], nam
         if not before:
             faults.append(i)
     raise (
-        _error(tape, values, min(faults), name)
+        _error(tape, found, min(faults), name)
         if faults
         else NonFiniteError(
             describe("debug", found="a result that is not finite", wanted="finite results, as a slower run gives them")
@@ -68,22 +69,9 @@ def require_finite_sums(gradients: Sequence[Any], names: Sequence[str]) -> None:
             raise NonFiniteError(describe("sums of rows", found=found, wanted="finite derivatives", line=user_line()))
 
 
-def _values(tape: Tape, inputs: Sequence[Any]) -> list[Any]:
-    """The value of every slot."""
-    values: list[Any] = []
-    for i, (code, attribute) in enumerate(zip(tape.opcodes.tolist(), tape.attribute_ids.tolist(), strict=True)):
-        if code in {INPUT, CONSTANT}:
-            value = (inputs if code == INPUT else tape.constants)[attribute]
-        else:
-            with np.errstate(all="ignore"):
-                value = OPS[code].evaluate(tape.attribute(i), *[values[s] for s in tape.read(i)])
-        values.append(np.asarray(value, tape.type(i).dtype(tape.dtype)))
-    return values
-
-
-def _error(tape: Tape, values: Sequence[Any], i: int, name: Callable[[int], str]) -> NonFiniteError:
+def _error(tape: Tape, known: Sequence[Any], i: int, name: Callable[[int], str]) -> NonFiniteError:
     """The message: what became of which operands, where."""
-    op, value = OPS[tape.opcodes[i]], values[i]
+    op, value = OPS[tape.opcodes[i]], known[i]
     place = tuple(int(k) for k in np.argwhere(~np.isfinite(value))[0]) if value.ndim else ()
     at = f" at {list(place)}" if place else ""
     found = f"{value[place]}{at}"
@@ -93,7 +81,7 @@ def _error(tape: Tape, values: Sequence[Any], i: int, name: Callable[[int], str]
     if tape.opcodes[i] == CONSTANT:
         return NonFiniteError(describe("a constant", found=found, wanted="finite values", line=tape.line(i)))
     if op.pointwise:
-        operands = [np.broadcast_to(values[s], value.shape)[place] for s in tape.read(i)]
+        operands = [np.broadcast_to(known[s], value.shape)[place] for s in tape.read(i)]
         found += " of " + ", ".join(str(x) for x in operands)
     part = "reverse" if i >= tape.reverse else "forward"
     wanted = "finite values" if part == "forward" else "finite derivatives"

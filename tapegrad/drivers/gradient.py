@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import update_wrapper
 from typing import Any
 
@@ -14,6 +15,7 @@ from tapegrad.drivers.arguments import Argnums, Arguments, Static, bind, positio
 from tapegrad.drivers.faults import require_finite, require_finite_sums
 from tapegrad.drivers.inner import enter, outer_recorder, recorder_in, require_scalar
 from tapegrad.drivers.kept import Recording, Search
+from tapegrad.drivers.limits import MemoryLimit, bytes_of
 from tapegrad.drivers.recorded import GRADIENT, Recorded
 from tapegrad.errors import LeakedVariableError
 from tapegrad.record.recorder import Recorder
@@ -29,6 +31,7 @@ def value_and_grad(
     has_aux: bool = False,
     debug: bool = False,
     touched_rows: bool = False,
+    memory_limit: MemoryLimit = None,
 ) -> Callable[..., tuple[Any, Any]]:
     """A function that returns f's value and its gradient.
 
@@ -48,6 +51,12 @@ def value_and_grad(
             depend on the table's length, if it is in C order and of the dtype of the other arguments (else it is copied
             at each call). Other gradients, also of an array that f reads otherwise as well (a slice, an
             integer, the whole of it), are arrays as ever.
+        memory_limit: bytes, as an int or as text such as "500 MB" or "1 GiB", that a sweep may take for what it
+            computes on the way. Where that is not enough to keep all that the reverse part reads of the forward part,
+            some of it is computed again: the same numbers to the bit, at the cost of time, mostly of up to one more
+            forward part. Arguments, results and captured arrays are not counted, nor what functions that the sweep
+            calls take themselves, nor what further threads have. Results of a `tapegrad.primitive` or
+            `tapegrad.elementwise` are always kept: nobody knows whether they draw random numbers.
 
     Returns:
         A function of the same arguments, keyword arguments among them, that returns (value, gradient), or
@@ -57,10 +66,14 @@ def value_and_grad(
     Raises:
         ShapeError: the result is not a scalar, or shapes do not fit.
         DtypeError: a parameter is not float64 or float32.
-        UnsupportedError: a function for which there is no rule; `touched_rows` within a recorded function.
+        UnsupportedError: a function for which there is no rule; `touched_rows` or `memory_limit` within a recorded
+            function: they are for the outermost call.
+        MemoryLimitError: a limit that cannot be kept, with the least that can, and the line that holds most.
+        SettingError: a limit that is no number of bytes.
         NonFiniteError: with `debug`, a nan or an infinity.
 
-    Source: Griewank & Walther, Evaluating Derivatives (2nd ed., 2008), chapter 3.
+    Source: Griewank & Walther, Evaluating Derivatives (2nd ed., 2008), chapter 3. For limits of memory chapter 12, and
+    Chen, Xu, Zhang & Guestrin, Training deep nets with sublinear memory cost (2016).
 
     >>> import numpy as np, tapegrad as tg
     >>> f = tg.value_and_grad(lambda x: np.sum(x**2))
@@ -70,14 +83,15 @@ def value_and_grad(
     >>> tg.grad(tg.grad(lambda x: x**3))(2.0)
     12.0
     """
-    plain = _Gradient(f, argnums, has_aux=has_aux, debug=debug, touched=touched_rows)
+    options = _Options(has_aux, debug, touched_rows, bytes_of(memory_limit, "value_and_grad"))
+    plain = _Gradient(f, argnums, options)
     named: list[_Gradient] = []  # made at the first call with keyword arguments
 
     def gradient_of(*args: Any, **keywords: Any) -> tuple[Any, Any]:
         if not keywords:
             return plain(args)
         if not named:
-            named.append(_Gradient(f, argnums, has_aux=has_aux, debug=debug, touched=touched_rows, named=True))
+            named.append(_Gradient(f, argnums, options, named=True))
         return named[0]((*args, keywords))
 
     return described(gradient_of, f, "value_and_grad", "Value and gradient")
@@ -90,6 +104,7 @@ def grad(
     has_aux: bool = False,
     debug: bool = False,
     touched_rows: bool = False,
+    memory_limit: MemoryLimit = None,
 ) -> Callable[..., Any]:
     """A function that returns f's gradient, or with `has_aux` (gradient, aux).
 
@@ -99,7 +114,8 @@ def grad(
     >>> tg.grad(lambda p: p["a"] * np.sin(p["b"]))({"a": 2.0, "b": 0.0})
     {'a': 0.0, 'b': 2.0}
     """
-    both = value_and_grad(f, argnums, has_aux=has_aux, debug=debug, touched_rows=touched_rows)
+    limit = bytes_of(memory_limit, "grad")
+    both = value_and_grad(f, argnums, has_aux=has_aux, debug=debug, touched_rows=touched_rows, memory_limit=limit)
 
     def gradient_of(*args: Any, **keywords: Any) -> Any:
         value, gradient = both(*args, **keywords)
@@ -125,6 +141,16 @@ def keyworded(f: Callable[..., Any]) -> Callable[..., Any]:
     return described(function, f, "call", "A call")
 
 
+@dataclass(frozen=True, slots=True)
+class _Options:
+    """What `value_and_grad` was told; `limit` in bytes."""
+
+    aux: bool
+    debug: bool
+    touched: bool
+    limit: int | None
+
+
 class _Gradient:
     """Value and gradient of a function, with the recordings made for it.
 
@@ -135,17 +161,16 @@ class _Gradient:
         self,
         f: Callable[..., Any],
         argnums: Argnums,
+        options: _Options,
         *,
-        has_aux: bool,
-        debug: bool,
-        touched: bool = False,
         named: bool = False,
     ) -> None:
         self.f = f
         self.single = isinstance(argnums, (int, np.integer))
         self.argnums = argnums if isinstance(argnums, (int, np.integer)) else tuple(argnums)
-        self.named, self.debug = named, debug
-        self.recorded = Recorded(keyworded(f) if named else f, GRADIENT, aux=has_aux, touched=touched)
+        self.named, self.debug = named, options.debug
+        of = keyworded(f) if named else f
+        self.recorded = Recorded(of, GRADIENT, aux=options.aux, touched=options.touched, limit=options.limit)
 
     def __call__(self, args: tuple[Any, ...]) -> tuple[Any, Any]:
         recorded = self.recorded
@@ -203,6 +228,9 @@ class _Gradient:
         """Within a recorded function: recorded."""
         if self.recorded.touched:
             raise unsupported("value_and_grad", "touched_rows=True", "False within a recorded function", outer)
+        if self.recorded.limit is not None:
+            what = f"memory_limit={self.recorded.limit} within a recorded function"
+            raise unsupported("value_and_grad", what, "a limit at the outermost call alone", outer)
         places = positions(self.argnums, len(args) - self.named)
         keywords = args[-1] if self.named else {}
         given = args[:-1] if self.named else args

@@ -26,6 +26,7 @@ class Objective:
         loss: a function of parameters and data that returns a scalar.
         flat: how the parameters lie in a vector.
         touched_rows: whether gradients that come from gathers alone are left in parts (`tapegrad.derivative.touched`).
+        limit: bytes that the workspace of a sweep may take (`tapegrad.drivers.limits`).
 
     >>> import numpy as np
     >>> flat = Flat.of({"a": 1.0, "b": np.zeros(2)})
@@ -35,9 +36,11 @@ class Objective:
     (18.0, array([5., 4., 6.]))
     """
 
-    def __init__(self, loss: Callable[..., Any], flat: Flat, *, touched_rows: bool = False) -> None:
+    def __init__(
+        self, loss: Callable[..., Any], flat: Flat, *, touched_rows: bool = False, limit: int | None = None
+    ) -> None:
         self.loss, self.flat = loss, flat
-        self.recorded = Recorded(loss, GRADIENT, touched=touched_rows)
+        self.recorded = Recorded(loss, GRADIENT, touched=touched_rows, limit=limit)
         self.gathered: tuple[Gathered | None, ...] = ()
         self.results: Sequence[Any] = ()
         # The views of the vectors that were seen last: an optimiser changes them in place.

@@ -17,6 +17,7 @@ from tapegrad.drivers.again import Path
 from tapegrad.drivers.arguments import Arguments, Signature
 from tapegrad.drivers.inner import dependent, pair, require_kept
 from tapegrad.drivers.kept import COMPUTED, Aux, Recording, Search
+from tapegrad.drivers.limits import within
 from tapegrad.errors import CapturedArrayError, RandomnessWarning, RerecordingWarning, ShapeError, describe
 from tapegrad.passes.optimize import optimize
 from tapegrad.record.captured import Captured
@@ -26,7 +27,6 @@ from tapegrad.record.functions import FUNCTIONS
 from tapegrad.record.recorder import Recorder
 from tapegrad.record.surroundings import Surroundings
 from tapegrad.record.variable import Variable
-from tapegrad.schedule.program import schedule
 from tapegrad.sweep.run import NOWHERE, GuardFailure, Runner
 from tapegrad.tape import Tape
 from tapegrad.trees import Structure, flatten
@@ -143,6 +143,7 @@ class Recorded:
         function: the user's function.
         mode: VALUE for the function itself, GRADIENT for value and gradient of a scalar, PULLBACK for
             values and their derivative contracted with seeds, which are more inputs.
+        limit: bytes that the workspace of a sweep may take, None for any number (`tapegrad.drivers.limits`).
         aux: whether the function returns (value, aux); the arrays of aux are the last results.
         touched: with GRADIENT, whether gradients are left in parts where they can be (`Recording.gathered`).
     """
@@ -151,6 +152,7 @@ class Recorded:
     mode: str
     aux: bool = False
     touched: bool = False
+    limit: int | None = None
     recordings: dict[Signature, list[Recording]] = field(default_factory=dict)
     paths: tuple[Path, ...] = ()  # the last used first; replaced, never changed, so it is read without the lock
     count: int = 0
@@ -298,7 +300,7 @@ class Recorded:
         recording = Recording(
             tape=simple,
             full=full,
-            runner=Runner(schedule(full)),
+            runner=Runner(within(full, self.limit)[1]),
             outcomes=tuple(value for _, value in recorder.guards),
             captured=tuple(recorder.constants.captured),
             surroundings=made.surroundings.untouched(),  # rules have been run since

@@ -18,6 +18,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from tapegrad.atomic import replacing
 from tapegrad.errors import CheckpointError, describe
 from tapegrad.fitting.best import Best
 from tapegrad.fitting.history import Epoch
@@ -75,16 +76,8 @@ def save(path: Path, snapshot: Snapshot, model: Mapping[str, Any]) -> None:
     }
     text = np.frombuffer(json.dumps(own).encode(), np.uint8)
     moments = {f"moment{k}": m for k, m in enumerate(snapshot.moments)}
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            np.savez(file, text=text, vector=snapshot.vector, best=snapshot.kept, losses=snapshot.losses, **moments)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    with replacing(path) as file:
+        np.savez(file, text=text, vector=snapshot.vector, best=snapshot.kept, losses=snapshot.losses, **moments)
 
 
 def load(path: Path, model: Mapping[str, Any], moments: int, like: Any) -> Snapshot:

@@ -11,6 +11,7 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 
 from tapegrad.drivers.arguments import user_line
+from tapegrad.drivers.limits import MemoryLimit, bytes_of
 from tapegrad.drivers.objective import Objective
 from tapegrad.errors import FitWarning, SettingError, ShapeError, describe
 from tapegrad.fitting.batches import Batches, held_out, rows_of
@@ -54,6 +55,7 @@ def fit(
     min_improvement: float = 0.0,
     clip_norm: float | None = None,
     touched_rows: bool = False,
+    memory_limit: MemoryLimit = None,
     callback: Callback | Sequence[Callback] = (),
     progress: bool | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
@@ -83,6 +85,7 @@ def fit(
         touched_rows: whether parameters that the loss reads by index arrays alone (embeddings, factor matrices) are
             changed in the rows that a batch touches and in no others, moments included, so that the cost of a step
             does not grow with the table. Plain gradient descent is the same; with moments the others rest.
+        memory_limit: as for `value_and_grad`: bytes that the sweep of a batch may take for what it computes on the way.
         callback: a function, or several, of (epoch, params), called after each epoch with an `Epoch` and read-only
             parameters; one that returns True stops the fit.
         progress: whether to show a bar; None for: on a terminal, where tqdm is installed.
@@ -98,6 +101,7 @@ def fit(
     Raises:
         ShapeError: a loss that is not a scalar, data of unequal lengths; DtypeError: parameters that are not
         floating, data that is no array; SettingError: a batch size of 0 or above the number of rows and the like;
+        MemoryLimitError: a limit that cannot be kept;
         CheckpointError: a path that cannot be written, a checkpoint that is damaged or of another model.
 
     Warns:
@@ -118,6 +122,7 @@ def fit(
     rule = _optimizer(optimizer)
     limits = Limits(epochs, patience, min_improvement, progress)
     _require(seed, clip_norm)
+    limit = bytes_of(memory_limit, "fit")
     _require_metrics(metrics)
     callbacks = _callbacks(callback)
     flat = Flat.of(params, "fit", line=user_line())
@@ -137,10 +142,15 @@ def fit(
         return any([bool(each(epoch, flat.views(seen))) for each in callbacks])
 
     if isinstance(rule, Minimizer):
-        foreign = {"batch_size": batch_size, "clip_norm": clip_norm, "checkpoint": checkpoint}
+        foreign = {
+            "batch_size": batch_size,
+            "clip_norm": clip_norm,
+            "checkpoint": checkpoint,
+            "memory_limit": memory_limit,
+        }
         require_whole(rule, **foreign, touched_rows=touched_rows)
         return _checked(fit_whole(loss, params, batches.whole_data(), rule, limits, validate, told))
-    objective = Objective(loss, flat, touched_rows=touched_rows)
+    objective = Objective(loss, flat, touched_rows=touched_rows, limit=limit)
     descent = Descent.of(objective, rule, batches, flat.vector(params), clip_norm, validate)
     return _checked(fit_batches(descent, limits, told, checkpoint, held_rows))
 

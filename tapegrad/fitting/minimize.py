@@ -11,6 +11,7 @@ from typing import Any, Final
 import numpy as np
 
 from tapegrad.drivers.arguments import user_line
+from tapegrad.drivers.limits import MemoryLimit, bytes_of
 from tapegrad.errors import SettingError, UnsupportedError, describe
 from tapegrad.fitting.bounds import box_of_pairs
 from tapegrad.fitting.constraints import DENSE, flat_constraints
@@ -76,6 +77,8 @@ def minimize(
     tol: float | None = None,
     callback: Callable[..., Any] | None = None,
     options: dict[str, Any] | None = None,
+    *,
+    memory_limit: MemoryLimit = None,
 ) -> Any:
     """Make a function of nested parameters small by a method of `scipy.optimize.minimize`, with exact derivatives.
 
@@ -99,6 +102,7 @@ def minimize(
             those of the container's arrays one after another, each in C order.
         tol, options: SciPy's.
         callback: as in SciPy, `callback(params)` or `callback(intermediate_result)`, with nested parameters.
+        memory_limit: as for `value_and_grad`, with methods that take gradients alone.
 
     Returns:
         `scipy.optimize.OptimizeResult`: `x` and the gradient (`jac`; of trust-constr `grad`) have the structure, types
@@ -108,7 +112,9 @@ def minimize(
         DtypeError: a parameter that is not floating.
         ShapeError: the function returns no scalar; bounds that do not fit the parameters.
         SettingError: an unknown method, a lower bound above the upper one, a constraint that is none.
-        UnsupportedError: derivatives that are given; bounds or constraints with a method that would not keep them.
+        UnsupportedError: derivatives that are given; bounds, constraints or a limit of memory with a method that would
+            not keep them.
+        MemoryLimitError: a limit of memory that cannot be kept.
         NonFiniteError: a start that is not finite; with derivatives, a first value or gradient that is not.
 
     >>> import numpy as np, tapegrad as tg
@@ -132,7 +138,10 @@ def minimize(
         _refuse(f"bounds with method={chosen.name!r}", f"a method that keeps them: {_names('bounds')}")
     if limited and not chosen.constraints:
         _refuse(f"constraints with method={chosen.name!r}", f"a method that keeps them: {_names('constraints')}")
-    problem = Problem(fun, x0, args if isinstance(args, tuple) else (args,), start.flat)
+    limit = bytes_of(memory_limit, "minimize")
+    if limit is not None and chosen.needs != GRADIENT:
+        _refuse(f"memory_limit with method={chosen.name!r}", "a method that takes gradients alone, such as L-BFGS-B")
+    problem = Problem(fun, x0, args if isinstance(args, tuple) else (args,), start.flat, limit=limit)
     result = solve(
         problem.value if chosen.needs == VALUE else _watched(problem),
         start.vector.copy(),

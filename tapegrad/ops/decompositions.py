@@ -12,8 +12,11 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import numpy as np
 
 from tapegrad.errors import ShapeError, UnsupportedError, describe
-from tapegrad.ops.matrices import Matrix, example, leading, row_of, square_shape, vector_of
+from tapegrad.ops import accepted_matrices
+from tapegrad.ops.flops import cubic, each_result, orthogonal
+from tapegrad.ops.matrices import Matrix, example, leading, require_finite, row_of, square_shape, vector_of
 from tapegrad.ops.row import ArrayType, Attribute, Case, Op
+from tapegrad.ops.source import call
 
 if TYPE_CHECKING:
     from tapegrad.ops.builder import Builder, Contribution
@@ -123,7 +126,7 @@ def _eigvalsh_tangent(b: Builder, k: int) -> Contribution:
 
 
 def _svd(_: Attribute, a: Any) -> Any:
-    u, s, vh = np.linalg.svd(a, full_matrices=False)
+    u, s, vh = np.linalg.svd(require_finite(a), full_matrices=False)
     return np.concatenate([u, np.swapaxes(vh, -1, -2), s[..., None, :]], -2)
 
 
@@ -234,7 +237,7 @@ def _complement(attribute: Attribute, a: Any) -> Any:
     k = min(a.shape[-2:])
     if attribute[0] == "qr":
         return np.linalg.qr(a, mode="complete")[0][..., k:]
-    u, _, vh = np.linalg.svd(a)
+    u, _, vh = np.linalg.svd(require_finite(a))
     return u[..., k:] if attribute[0] == "u" else vh[..., k:, :]
 
 
@@ -284,7 +287,10 @@ ROWS: Final[tuple[Op, ...]] = (
         "1 / (x_j - x_i); 0 on the diagonal, infinite where two are equal to rounding",
         _gaps,
         lambda a: (*a.shape, a.shape[-1]),
+        source="_reciprocal_gaps(a)",
+        accepts=accepted_matrices.floats,
         adjoint=_gaps_adjoint,
+        flops=each_result(),
         tangent=_gaps_tangent,
         cases=(Case((example(3, 3)[0],)), Case((example(2, 3),)), Case(((0,),))),
     ),
@@ -293,7 +299,10 @@ ROWS: Final[tuple[Op, ...]] = (
         "lower triangular factor of symmetric matrices, of which the lower triangle is read",
         lambda _, a: np.linalg.cholesky(a),
         square_shape,
+        source="np.linalg.cholesky(a)",
+        accepts=accepted_matrices.squares,
         adjoint=_cholesky_adjoint,
+        flops=cubic(1 / 3),
         tangent=_cholesky_tangent,
         cases=_cases((3, 3), (2, 3, 3), (1, 1), (0, 0)),
     ),
@@ -303,7 +312,10 @@ ROWS: Final[tuple[Op, ...]] = (
         "(attribute: 0 where the lower triangle is read, 1 where the upper is)",
         _eigh,
         lambda a: _packed(a, square_shape(a)[-1] + 1),
+        source=lambda attribute, _: f"_eigh(a, {_UPLO[attribute[0]]!r})",
+        accepts=accepted_matrices.square_and_flag,
         adjoint=_eigh_adjoint,
+        flops=cubic(9),
         tangent=_eigh_tangent,
         cases=_SYMMETRIC,
     ),
@@ -312,7 +324,10 @@ ROWS: Final[tuple[Op, ...]] = (
         "eigenvalues of symmetric matrices (attribute: as of eigh)",
         lambda attribute, a: np.linalg.eigvalsh(a, _UPLO[attribute[0]]),
         lambda a: square_shape(a)[:-1],
+        source=lambda attribute, _: f"np.linalg.eigvalsh(a, {_UPLO[attribute[0]]!r})",
+        accepts=accepted_matrices.square_and_flag,
         adjoint=_eigvalsh_adjoint,
+        flops=cubic(4 / 3),
         tangent=_eigvalsh_tangent,
         cases=_SYMMETRIC,
     ),
@@ -321,7 +336,10 @@ ROWS: Final[tuple[Op, ...]] = (
         "singular vectors and values: rows of U, of V, and one of the values",
         _svd,
         lambda a: _packed(a, sum(a.shape[-2:]) + 1),
+        source="_svd(a)",
+        accepts=accepted_matrices.matrices,
         adjoint=_svd_adjoint,
+        flops=cubic(21),
         tangent=_svd_tangent,
         cases=_TALL_AND_WIDE,
     ),
@@ -330,7 +348,10 @@ ROWS: Final[tuple[Op, ...]] = (
         "singular values",
         lambda _, a: np.linalg.svd(a, compute_uv=False),
         lambda a: (*a.shape[:-2], min(a.shape[-2:])),
+        source="np.linalg.svd(a, compute_uv=False)",
+        accepts=accepted_matrices.matrices,
         adjoint=_svdvals_adjoint,
+        flops=cubic(8 / 3),
         tangent=_svdvals_tangent,
         cases=_TALL_AND_WIDE,
     ),
@@ -339,7 +360,10 @@ ROWS: Final[tuple[Op, ...]] = (
         "orthonormal and upper triangular factor of matrices with no more columns than rows: rows of Q, of R^T",
         _qr,
         _qr_shape,
+        source="_qr(a)",
+        accepts=accepted_matrices.tall,
         adjoint=_qr_adjoint,
+        flops=orthogonal,
         tangent=_qr_tangent,
         cases=_cases((3, 3), (4, 2), (2, 3, 2), (2, 0)),
     ),
@@ -351,11 +375,14 @@ ROWS: Final[tuple[Op, ...]] = (
         doc="vectors that complete those of a reduced decomposition (attribute: qr, u or vh); asking for a derivative "
         "is an error",
         evaluate=_complement,
+        source=call("_complement", "a"),
         result_type=_complement_type,
+        accepts=accepted_matrices.beyond,
         differentiable=True,
         partials=("",),
         adjoint=_no_rule,
         tangent=_no_rule,
+        flops=cubic(21),
         eager=True,
         batch=leading,
         cases=tuple(

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from tapegrad.ops.matrices import SQUARES, Matrix, example, matrix_row, row_of, square_shape
+from tapegrad.ops import accepted_matrices
+from tapegrad.ops.flops import cubic
+from tapegrad.ops.matrices import SQUARES, Matrix, example, matrix_row, require_finite, row_of, square_shape
 from tapegrad.ops.row import ArrayType, Attribute, Case, Op
 
 if TYPE_CHECKING:
@@ -88,7 +90,7 @@ def _products_without(s: Any, count: int) -> Any:
 
 def _factored(a: Any) -> tuple[Any, Any, Any, Any]:
     """The singular value decomposition, with the sign det U det V; in double precision as NumPy's det."""
-    u, s, vh = np.linalg.svd(np.asarray(a, np.float64))
+    u, s, vh = np.linalg.svd(require_finite(np.asarray(a, np.float64)))
     return u, s, vh, np.linalg.det(u) * np.linalg.det(vh)
 
 
@@ -123,8 +125,11 @@ ROWS: Final[tuple[Op, ...]] = (
         "a",
         "sign of the determinant of matrices, and logarithm of its absolute value, in a last axis",
         lambda _, a: np.stack(np.linalg.slogdet(a), -1),
+        source="np.stack(np.linalg.slogdet(a), -1)",
         result_type=lambda _, types: ArrayType((*square_shape(types[0])[:-2], 2), types[0].kind),
+        accepts=accepted_matrices.squares,
         adjoint=_slogdet_adjoint,
+        flops=cubic(2 / 3),
         tangent=_slogdet_tangent,
         cases=SQUARES,
     ),
@@ -133,8 +138,11 @@ ROWS: Final[tuple[Op, ...]] = (
         "a",
         "determinant of matrices",
         lambda _, a: np.linalg.det(a),
+        source="np.linalg.det(a)",
         result_type=lambda _, types: ArrayType(square_shape(types[0])[:-2], types[0].kind),
+        accepts=accepted_matrices.squares,
         adjoint=_det_adjoint,
+        flops=cubic(2 / 3),
         tangent=_det_tangent,
         cases=SQUARES,
     ),
@@ -143,7 +151,9 @@ ROWS: Final[tuple[Op, ...]] = (
         "a",
         "cofactors of matrices, singular ones as well: the derivative of det",
         _cofactors,
+        source="_cofactors(a)",
         adjoint=lambda b, _: _cofactors_rule(b, None),
+        flops=cubic(25),
         tangent=_cofactors_rule,
         cases=SQUARES,
     ),
@@ -152,7 +162,9 @@ ROWS: Final[tuple[Op, ...]] = (
         "a d",
         "derivative of the cofactors of a along d: the second derivative of det",
         _cofactors_change,
+        source="_cofactors_change(a, d)",
         adjoint=lambda b, k: _change_rule(b, k, None),
+        flops=cubic(30),
         tangent=lambda b, k: _change_rule(b, k, k),
         cases=(Case((example(3, 3), (3, 3))), Case((example(2, 2, 2), (2, 2, 2))), Case(((1, 1), (1, 1)))),
     ),

@@ -78,9 +78,19 @@ ROWS: Final[tuple[Op, ...]] = joined(
         "integers or booleans as the tape's floating dtype",
         kinds="i->f b->f",
         numpy="numpy.float64",
+        source="x.astype(floating)",
     ),
-    unary("to_int", "int(x)", "0", REAL, "integer part as int64", kinds="f->i b->i", numpy="numpy.int64"),
-    unary("to_bool", "x != 0", "0", REAL, "is x not zero?", kinds="f->b i->b", numpy="numpy.bool_"),
+    unary(
+        "to_int",
+        "int(x)",
+        "0",
+        REAL,
+        "integer part as int64",
+        kinds="f->i b->i",
+        numpy="numpy.int64",
+        source="x.astype(np.int64)",
+    ),
+    unary("to_bool", "x != 0", "0", REAL, "is x not zero?", kinds="f->b i->b", numpy="numpy.bool_", source="x != 0"),
     # indices and guards
     binary(
         "wrap_index",
@@ -90,6 +100,7 @@ ROWS: Final[tuple[Op, ...]] = joined(
         "index x of an axis of length y, counted from its start",
         kinds="ii->i",
         evaluate=_wrap_index,
+        source="_wrap_index(x, y)",
     ),
     binary(
         "guard",
@@ -99,6 +110,7 @@ ROWS: Final[tuple[Op, ...]] = joined(
         "stops the sweep where x is not what it was when recorded",
         kinds="ff->b ii->b bb->b",
         evaluate=_agrees,
+        source="(x == y) | (x != x) & (y != y)",
         effect=True,
     ),
 )

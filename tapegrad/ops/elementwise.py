@@ -11,6 +11,7 @@
   Without a `value` the ufunc runs scalars, too.
 - `vector`: the function's name in libm, if libmvec's vector functions may run the op where they are faster
   (`tapegrad.sweep.loops`). Their results are within 4 units in the last place.
+- `source`: the op in NumPy source (`tapegrad.ops.source`), where it is neither an operator nor a call of its function.
 - `kinds`: kinds of the operands and, after the arrow, of the result; one opcode each.
 """
 
@@ -24,7 +25,9 @@ from typing import Any, Final
 import numpy as np
 
 from tapegrad.errors import ShapeError
+from tapegrad.ops.flops import each_result
 from tapegrad.ops.row import ArrayType, Attribute, Interval, Op
+from tapegrad.ops.source import elementwise_source
 
 REAL: Final[Interval] = (-3.0, 3.0)
 POSITIVE: Final[Interval] = (0.1, 4.0)
@@ -72,9 +75,11 @@ def row(
     loop: str = "",
     vector: str = "",
     evaluate: Callable[..., Any] | None = None,
+    source: str = "",
     selects: bool = False,
     commutes: bool = False,
     effect: bool = False,
+    flops: Callable[..., float] | None = None,
 ) -> list[Op]:
     """The ops of one row, one for each combination of kinds."""
     names = tuple(operands.split())
@@ -95,6 +100,7 @@ def row(
                 result_kind=given,
                 doc=doc,
                 evaluate=reference,
+                source=source or elementwise_source(name, names, path),
                 result_type=broadcast_type(given),
                 differentiable=smooth,
                 selects=selects,
@@ -106,6 +112,7 @@ def row(
                 points=tuple(points),
                 commutes=commutes,
                 effect=effect,
+                flops=flops,
             )
         )
     return ops
@@ -262,6 +269,7 @@ ROWS: Final[tuple[Op, ...]] = joined(
         [REAL, REAL],
         "1 where x > y, 0.5 where x = y, else 0",
         evaluate=_above,
+        source="_above(x, y)",
     ),
     row(
         "where",
@@ -280,10 +288,21 @@ ROWS: Final[tuple[Op, ...]] = joined(
         [REAL, REAL],
         "x * y, and 0 where x is 0 whatever y is",
         evaluate=_masked_multiply,
+        source="np.where(x == 0, 0.0, x * y)",
         selects=True,
     ),
     # products with sums, rounded once: `tapegrad.passes.fuse` makes them
-    row("multiply_add", "x y a", "x * y + a", ["y", "x", "g"], [REAL] * 3, "x y + a", evaluate=_multiply_add),
+    row(
+        "multiply_add",
+        "x y a",
+        "x * y + a",
+        ["y", "x", "g"],
+        [REAL] * 3,
+        "x y + a",
+        evaluate=_multiply_add,
+        source="x * y + a",
+        flops=each_result(2),
+    ),
     row(
         "multiply_subtract",
         "x y a",
@@ -292,6 +311,8 @@ ROWS: Final[tuple[Op, ...]] = joined(
         [REAL] * 3,
         "x y - a",
         evaluate=lambda _, x, y, a: np.subtract(np.multiply(x, y), a),
+        source="x * y - a",
+        flops=each_result(2),
     ),
     row(
         "subtract_multiply",
@@ -301,5 +322,7 @@ ROWS: Final[tuple[Op, ...]] = joined(
         [REAL] * 3,
         "a - x y",
         evaluate=lambda _, x, y, a: np.subtract(a, np.multiply(x, y)),
+        source="a - x * y",
+        flops=each_result(2),
     ),
 )

@@ -17,7 +17,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from tapegrad.ops import accepted_matrices
+from tapegrad.ops.flops import transforming
 from tapegrad.ops.row import ArrayType, Attribute, Case, Op
+from tapegrad.ops.source import Written, call
 
 if TYPE_CHECKING:
     from tapegrad.ops.batcher import Batcher
@@ -126,6 +129,18 @@ def _many(b: Batcher) -> int:
     return b.to_front(result, 1) if spectra_out else result
 
 
+def _transform_source(operand: str) -> Written:
+    return lambda attribute, _: (
+        f"_parts(np.fft.{'ifftn' if attribute[2] else 'fftn'}({operand}, axes={attribute[0]}, norm={attribute[1]!r}))"
+    )
+
+
+def _rfft_source(attribute: Attribute, _: Sequence[ArrayType]) -> str:
+    axes, norm, weighted = attribute
+    transform = f"np.fft.rfftn(x, axes={axes}, norm={norm!r})"
+    return f"_rfft_weighted(x, {axes}, {norm!r})" if weighted else f"_parts({transform})"
+
+
 def _row(name: str, doc: str, **fields: Any) -> Op:
     return Op(
         name=name,
@@ -137,6 +152,7 @@ def _row(name: str, doc: str, **fields: Any) -> Op:
         tangent=_linear,
         eager=True,
         batch=_many,
+        flops=transforming,
         **fields,
     )
 
@@ -146,7 +162,9 @@ ROWS: Final[tuple[Op, ...]] = (
         "fft",
         "Fourier transform of complex numbers (attribute: axes, norm, 1 for the inverse)",
         result_type=lambda _, types: types[0],
+        accepts=accepted_matrices.complex_transform,
         evaluate=lambda attribute, x: _parts(_transform(attribute, _complex(x))),
+        source=_transform_source("_complex(x)"),
         adjoint=_fft_adjoint,
         cases=(
             Case(((2, 5),), ((-1,), "backward", 0)),
@@ -158,7 +176,9 @@ ROWS: Final[tuple[Op, ...]] = (
         "fft_real",
         "Fourier transform of real numbers, all frequencies (attribute: axes, norm, 1 for the inverse)",
         result_type=lambda _, types: ArrayType((2, *types[0].shape), types[0].kind),
+        accepts=accepted_matrices.real_transform,
         evaluate=lambda attribute, x: _parts(_transform(attribute, x)),
+        source=_transform_source("x"),
         adjoint=_fft_adjoint,
         cases=(Case(((5,),), ((-1,), "forward", 0)), Case(((3, 4),), ((-2, -1), "backward", 1))),
     ),
@@ -167,7 +187,9 @@ ROWS: Final[tuple[Op, ...]] = (
         "Fourier transform of real numbers, half of the frequencies "
         "(attribute: axes, norm, 1 to weigh by how many frequencies each stands for)",
         result_type=_rfft_type,
+        accepts=accepted_matrices.real_transform,
         evaluate=_rfft,
+        source=_rfft_source,
         adjoint=_rfft_adjoint,
         cases=(
             Case(((5,),), ((-1,), "backward", 0)),
@@ -181,7 +203,9 @@ ROWS: Final[tuple[Op, ...]] = (
         "real numbers of half of the frequencies "
         "(attribute: axes, norm, 1 to divide by how many frequencies each stands for, length)",
         result_type=_irfft_type,
+        accepts=accepted_matrices.half_transform,
         evaluate=_irfft,
+        source=call("_irfft", "x"),
         adjoint=_irfft_adjoint,
         cases=(
             Case(((2, 3),), ((-1,), "backward", 0, 5)),

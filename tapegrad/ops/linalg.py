@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from tapegrad.ops.matrices import SQUARES, Matrix, example, matrix_row
+from tapegrad.ops import accepted_matrices
+from tapegrad.ops.flops import cubic
+from tapegrad.ops.matrices import SQUARES, Matrix, example, matrix_row, require_finite
 from tapegrad.ops.row import ArrayType, Attribute, Case, Op
 
 if TYPE_CHECKING:
@@ -32,7 +34,7 @@ def _inv_tangent(b: Builder, k: int) -> Contribution:
 
 
 def _pinv(attribute: Attribute, a: Any) -> Any:
-    return np.linalg.pinv(a, rcond=attribute[0])
+    return np.linalg.pinv(require_finite(a), rcond=attribute[0])
 
 
 def _projected(a: Matrix, p: Matrix, x: Matrix) -> Matrix:
@@ -84,28 +86,36 @@ ROWS: Final[tuple[Op, ...]] = (
         "a",
         "inverse of matrices",
         lambda _, a: np.linalg.inv(a),
+        source="np.linalg.inv(a)",
         adjoint=_inv_adjoint,
+        flops=cubic(2),
         tangent=_inv_tangent,
         cases=SQUARES,
     ),
     matrix_row(
         "pinv",
         "a",
-        "pseudo-inverse of matrices (attribute: singular values below this part of the largest count as 0)",
+        "pseudo-inverse of matrices (attribute: the part of the largest singular value below which others count as 0, "
+        "and 'rcond', so that 0.0 is not taken for the axis 0)",
         _pinv,
+        source=lambda attribute, _: f"np.linalg.pinv(a, rcond={attribute[0]!r})",
         result_type=lambda _, types: ArrayType(
             (*types[0].shape[:-2], types[0].shape[-1], types[0].shape[-2]), types[0].kind
         ),
+        accepts=accepted_matrices.cutoff,
         adjoint=_pinv_adjoint,
+        flops=cubic(23),
         tangent=_pinv_tangent,
-        cases=tuple(Case((example(*shape),), (1e-15,)) for shape in ((3, 3), (4, 2), (2, 2, 3))),
+        cases=tuple(Case((example(*shape),), (1e-15, "rcond")) for shape in ((3, 3), (4, 2), (2, 2, 3))),
     ),
     matrix_row(
         "expm",
         "a",
         "exponential of matrices",
         _expm,
+        source=lambda _, types: "scipy.linalg.expm(a)" if types[0].size else "a",
         adjoint=lambda b, _: _expm_rule(Matrix(b, b.operands[0]).T, Matrix.seed(b)),
+        flops=cubic(20),
         tangent=lambda b, k: _expm_rule(Matrix(b, b.operands[0]), Matrix.seed(b, k)),
         cases=tuple(Case((example(*shape, diagonal=0.5),)) for shape in ((3, 3), (2, 2, 2), (0, 0))),
     ),

@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from tapegrad.errors import ShapeError
+from tapegrad.ops import accepted_matrices
 from tapegrad.ops.row import ArrayType, Attribute, Case, Op
+from tapegrad.ops.source import call
 
 if TYPE_CHECKING:
     from tapegrad.ops.batcher import Batcher
@@ -170,6 +172,13 @@ def square_shape(a: ArrayType) -> tuple[int, ...]:
     return a.shape
 
 
+def require_finite(a: Any) -> Any:
+    """The matrices, unless a number is nan or infinite: LAPACK's singular vectors of an infinity never come."""
+    if not np.isfinite(a).all():
+        raise np.linalg.LinAlgError("SVD did not converge: a number is not finite")
+    return a
+
+
 def leading(b: Batcher) -> int:
     """The rule for many points: the points are more of the axes that lead."""
     ndim = max(len(p.shape) for p in b.points)
@@ -196,7 +205,13 @@ def matrix_row(name: str, operands: str, doc: str, evaluate: Callable[..., Any],
         doc=doc,
         evaluate=evaluate,
         eager=True,
-        **{"result_type": same_square, "differentiable": True, "batch": leading, **fields},
+        **{
+            "result_type": same_square,
+            "accepts": accepted_matrices.squares,
+            "differentiable": True,
+            "batch": leading,
+            **fields,
+        },
     )
 
 
@@ -214,7 +229,9 @@ ROWS: Final[tuple[Op, ...]] = (
         result_kind="",
         doc="on and below a diagonal of the last two axes, zeros above (attribute: its number, 0 the main one)",
         result_type=lambda _, types: ArrayType(types[0].shape, types[0].kind),
+        accepts=accepted_matrices.triangle,
         evaluate=lambda attribute, x: np.tril(x, attribute[0]),
+        source=call("np.tril", "x"),
         differentiable=True,
         adjoint=lambda b, _: _tril_rule(b, None),
         tangent=_tril_rule,

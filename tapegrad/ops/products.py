@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from tapegrad.errors import ShapeError
+from tapegrad.ops import accepted_matrices
 from tapegrad.ops.row import ArrayType, Attribute, Case, Op
+from tapegrad.ops.source import turned
 
 if TYPE_CHECKING:
     from tapegrad.ops.batcher import Batcher
@@ -37,6 +39,11 @@ def _matmul_type(attribute: Attribute, types: Sequence[ArrayType]) -> ArrayType:
     if inner != inner_b or batch is None:
         raise ShapeError(f"{a.shape} and {b.shape}")
     return ArrayType((*batch, rows, columns), a.kind)
+
+
+def _flops(attribute: Attribute, types: Sequence[ArrayType], result: ArrayType) -> float:
+    """A multiplication and an addition for each term of each element."""
+    return 2.0 * result.size * _oriented(types[-2].shape, attribute[0])[1]
 
 
 def _matmul(attribute: Attribute, a: Any, b: Any) -> Any:
@@ -149,6 +156,12 @@ def _by_columns(b: Batcher, inner: int, columns: int) -> int:
     return b.transpose(b.reshape(product, (rows, *batch, columns)), [*range(1, ndim + 1), 0, ndim + 1])
 
 
+def _source(attribute: Attribute, types: Sequence[ArrayType]) -> str:
+    return " @ ".join(turned(n, t, len(a.shape)) for n, t, a in zip("ab", attribute, types, strict=True))
+
+
+_FACTORS, _FACTORS_AND_SUM = accepted_matrices.product(_matmul_type)
+
 ROWS: Final[tuple[Op, ...]] = (
     Op(
         name="matmul",
@@ -157,9 +170,12 @@ ROWS: Final[tuple[Op, ...]] = (
         result_kind="",
         doc="matrix product, batched (attribute: transpose a, transpose b)",
         result_type=_matmul_type,
+        accepts=_FACTORS,
         evaluate=_matmul,
+        source=_source,
         differentiable=True,
         adjoint=_matmul_adjoint,
+        flops=_flops,
         tangent=_matmul_tangent,
         batch=_matmul_batch,
         cases=(
@@ -180,9 +196,12 @@ ROWS: Final[tuple[Op, ...]] = (
         result_kind="",
         doc="acc plus a matrix product (attribute: transpose a, transpose b)",
         result_type=lambda _, types: types[0],
+        accepts=_FACTORS_AND_SUM,
         evaluate=lambda attribute, acc, a, b: np.add(acc, _matmul(attribute, a, b)),
+        source=lambda attribute, types: f"acc + {_source(attribute, types[1:])}",
         differentiable=True,
         adjoint=_matmul_add_adjoint,
+        flops=_flops,
         tangent=_matmul_add_tangent,
         batch=_matmul_add_batch,
         accumulates=True,

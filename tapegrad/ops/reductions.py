@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from tapegrad.ops import accepted
+from tapegrad.ops.flops import each
 from tapegrad.ops.row import ArrayType, Attribute, Case, Op
+from tapegrad.ops.source import Written, axes_text
 
 if TYPE_CHECKING:
     from tapegrad.ops.batcher import Batcher
@@ -79,6 +82,10 @@ def _batch(b: Batcher) -> int:
     return b.apply(b.op.name, tuple(a + 1 for a in b.attribute), 0)
 
 
+def _source(name: str) -> Written:
+    return lambda axes, types: f"np.{name}(x{axes_text(axes, len(types[0].shape))})"
+
+
 def _reduction(name: str, doc: str, evaluate: Any, **fields: Any) -> Op:
     return Op(
         name=name,
@@ -90,6 +97,7 @@ def _reduction(name: str, doc: str, evaluate: Any, **fields: Any) -> Op:
         result_type=_reduced_type,
         differentiable=True,
         batch=_batch,
+        flops=each(),
         **fields,
     )
 
@@ -99,6 +107,8 @@ ROWS: Final[tuple[Op, ...]] = (
         "sum",
         "sum over axes",
         lambda axes, x: np.sum(x, axis=axes),
+        source=_source("sum"),
+        accepts=accepted.total,
         adjoint=_sum_adjoint,
         tangent=_sum_tangent,
         cases=_CASES + _EMPTY,
@@ -107,6 +117,8 @@ ROWS: Final[tuple[Op, ...]] = (
         "max",
         "largest over axes; ties share the derivative equally",
         lambda axes, x: np.max(x, axis=axes),
+        source=_source("max"),
+        accepts=accepted.extreme,
         adjoint=_extreme_adjoint,
         tangent=_extreme_tangent,
         selects=True,
@@ -116,6 +128,8 @@ ROWS: Final[tuple[Op, ...]] = (
         "min",
         "smallest over axes; ties share the derivative equally",
         lambda axes, x: np.min(x, axis=axes),
+        source=_source("min"),
+        accepts=accepted.extreme,
         adjoint=_extreme_adjoint,
         tangent=_extreme_tangent,
         selects=True,

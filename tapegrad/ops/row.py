@@ -77,8 +77,17 @@ class Op:
     `overwrites`: it puts something in place of a part of operand 0, which goes on with zeros there in a reverse sweep.
     So that this may happen in place, the other operands' adjoints are taken out before.
 
+    `source`: what it is in NumPy source (`tapegrad.ops.source`): a text, or a function of the attribute and of the
+    operands' types that gives one. Functions of the user's have none.
+
+    `flops`: floating-point operations, by attribute, operands and result. Without it an elementwise op has one for each
+    element of its result, any other none: it only moves numbers.
+
     `eager`: the sweep stops and calls `evaluate` itself, on arrays. For what has a well-kept implementation that
     a kernel would not better: decompositions of matrices, sorting, Fourier transforms, functions of the user's.
+
+    `accepts`: may an instruction of a tape from outside have this attribute and operands of these types (`takes`)? It
+    decides what reaches kernels, which check nothing. Elementwise ops need none; what has none is refused.
     """
 
     name: str
@@ -88,10 +97,12 @@ class Op:
     doc: str
     evaluate: Callable[..., Any]
     result_type: Callable[[Attribute, Sequence[ArrayType]], ArrayType]
+    accepts: Callable[[Attribute, Sequence[ArrayType]], bool] | None = None
     differentiable: bool = False
     selects: bool = False
     elementwise: bool = False
     value: str = ""
+    source: str | Callable[[Attribute, Sequence[ArrayType]], str] = ""
     loop: str = ""
     vector: str = ""
     partials: tuple[str, ...] = ()
@@ -107,6 +118,7 @@ class Op:
     immediate: bool = False
     commutes: bool = False
     eager: bool = False
+    flops: Callable[[Attribute, Sequence[ArrayType], ArrayType], float] | None = None
 
     @property
     def pointwise(self) -> bool:
@@ -118,3 +130,12 @@ class Op:
         """Name that tells rows of the same op for other kinds apart: "add", "add:ii"."""
         plain = set(self.kinds) <= {FLOAT}
         return self.name if plain or not self.elementwise else f"{self.name}:{self.kinds}"
+
+    def takes(self, attribute: Attribute, types: Sequence[ArrayType]) -> bool:
+        """May an instruction that was not recorded here have this attribute, and operands of these types?"""
+        if self.elementwise:
+            return attribute == () and "".join(t.kind for t in types) == self.kinds
+        count = max(len(types), 1) if self.name == "concatenate" else len(self.operands)
+        if self.accepts is None or type(attribute) is not tuple or len(types) != count:
+            return False
+        return self.accepts(attribute, types)

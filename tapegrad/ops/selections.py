@@ -13,7 +13,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from tapegrad.ops import accepted
+from tapegrad.ops.flops import each
 from tapegrad.ops.row import BOOL, ArrayType, Attribute, Case, Op
+from tapegrad.ops.source import call
 
 if TYPE_CHECKING:
     from tapegrad.ops.batcher import Batcher
@@ -163,6 +166,8 @@ def _is_last(attribute: Attribute, index: Any) -> Any:
     """Of places that are named more than once, where the last name stands, in each entry of the batch."""
     length, batch = attribute
     index = np.asarray(index)
+    if not index.size:
+        return np.zeros(index.shape, np.bool_)
     rows = index.reshape(int(np.prod(index.shape[:batch], dtype=np.int64)), -1)
     places = np.where(rows < 0, rows + length, rows) + length * np.arange(len(rows))[:, None]
     backwards = places.reshape(-1)[::-1]
@@ -201,6 +206,11 @@ def _scatter_set_tangent(b: Builder, k: int) -> Contribution:
     return b.accumulate("scatter", whole, "scatter_add", (axis, batch), t, index)
 
 
+def _gather_source(attribute: Attribute, _: Sequence[ArrayType]) -> str:
+    axis, batch = attribute
+    return f"_gather(x, index, {axis}, {batch})" if batch else f"x[{':, ' * axis}index]"
+
+
 def _selection(name: str, operands: str, doc: str, **fields: Any) -> Op:
     return Op(
         name=name, operands=tuple(operands.split()), kinds="", result_kind="", doc=doc, differentiable=True, **fields
@@ -213,7 +223,9 @@ ROWS: Final[tuple[Op, ...]] = (
         "x index",
         "x at integer indices along an axis (attribute: the axis and the batch)",
         result_type=_gather_type,
+        accepts=accepted.gather,
         evaluate=lambda attribute, x, index: np.asarray(x)[_places(attribute, np.shape(x), index)],
+        source=_gather_source,
         adjoint=_gather_adjoint,
         tangent=_gather_tangent,
         batch=_gather_batch,
@@ -232,8 +244,11 @@ ROWS: Final[tuple[Op, ...]] = (
         "x index",
         "x added into zeros at integer indices along an axis (attribute: the axis, its length and the batch)",
         result_type=_scatter_type,
+        accepts=accepted.scatter,
         evaluate=_scatter,
+        source=call("_scatter", "x", "index"),
         adjoint=_scatter_adjoint,
+        flops=each(),
         tangent=_scatter_tangent,
         batch=_scatter_batch,
         cases=(
@@ -249,8 +264,11 @@ ROWS: Final[tuple[Op, ...]] = (
         "acc x index",
         "acc with x added at integer indices along an axis (attribute: the axis and the batch)",
         result_type=lambda _, types: types[0],
+        accepts=accepted.scatter_add,
         evaluate=_scatter_add,
+        source=call("_scatter_add", "acc", "x", "index"),
         adjoint=_scatter_add_adjoint,
+        flops=each(1),
         tangent=_scatter_add_tangent,
         batch=_scatter_add_batch,
         accumulates=True,
@@ -266,7 +284,9 @@ ROWS: Final[tuple[Op, ...]] = (
         "acc with x in place of what is at integer indices along an axis; of a repeated index the last one counts "
         "(attribute: the axis, the batch, 1 where the derivative may take all indices for distinct)",
         result_type=lambda _, types: types[0],
+        accepts=accepted.scatter_set,
         evaluate=_scatter_set,
+        source=lambda attribute, _: f"_scatter_set(acc, x, index, {attribute[0]}, {attribute[1]})",
         adjoint=_scatter_set_adjoint,
         tangent=_scatter_set_tangent,
         batch=_scatter_set_batch,
@@ -288,7 +308,9 @@ ROWS: Final[tuple[Op, ...]] = (
         result_kind="",
         doc="where no later index along an axis is the same (attribute: the axis' length and the batch)",
         result_type=lambda _, types: ArrayType(types[0].shape, BOOL),
+        accepts=accepted.is_last,
         evaluate=_is_last,
+        source=call("_is_last", "index"),
         batch=_is_last_batch,
         eager=True,
         cases=(Case((_INDEX,), (3, 0)), Case((_INDEX,), (3, 1)), Case((_ROWS,), (3, 1)), Case((np.array(1),), (2, 0))),

@@ -12,7 +12,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from tapegrad.ops import accepted
+from tapegrad.ops.flops import each, searching, sorting
 from tapegrad.ops.row import INT, ArrayType, Attribute, Case, Op
+from tapegrad.ops.source import Written, call
 
 if TYPE_CHECKING:
     from tapegrad.ops.batcher import Batcher
@@ -81,6 +84,16 @@ def _along(b: Batcher) -> int:
     return b.apply(b.op.name, (b.attribute[0] + 1, *b.attribute[1:]), *b.operands)
 
 
+def _source(text: str) -> Written:
+    """A text with a gap for the axis."""
+    return lambda attribute, _: text.format(attribute[0])
+
+
+def _searchsorted_source(attribute: Attribute, _: Sequence[ArrayType]) -> str:
+    side, common = ("left", "right")[attribute[0]], attribute[1]
+    return f"_searchsorted(a, v, {side!r}, {common})" if common else f"np.searchsorted(a, v, {side!r})"
+
+
 def _of_places(name: str, doc: str, evaluate: Any, cases: tuple[Case, ...], **fields: Any) -> Op:
     """A row whose result is places along an axis of x."""
     return Op(
@@ -91,7 +104,14 @@ def _of_places(name: str, doc: str, evaluate: Any, cases: tuple[Case, ...], **fi
         evaluate=evaluate,
         eager=True,
         cases=cases,
-        **{"operands": ("x",), "result_type": _places_type, "batch": _along, **fields},
+        **{
+            "operands": ("x",),
+            "result_type": _places_type,
+            "accepts": accepted.along,
+            "batch": _along,
+            "flops": each(),
+            **fields,
+        },
     )
 
 
@@ -105,9 +125,12 @@ ROWS: Final[tuple[Op, ...]] = (
         result_kind="",
         doc="sums of the elements so far along an axis",
         result_type=lambda _, types: types[0],
+        accepts=accepted.along_numbers,
         evaluate=lambda attribute, x: np.cumsum(x, axis=attribute[0]),
+        source=_source("np.cumsum(x, axis={})"),
         differentiable=True,
         adjoint=_cumsum_adjoint,
+        flops=each(),
         tangent=lambda b, _: b.apply("cumsum", b.attribute, b.full(b.seed, b.types[0])),
         eager=True,
         batch=_along,
@@ -118,32 +141,42 @@ ROWS: Final[tuple[Op, ...]] = (
         "places of the elements in rising order along an axis; equal ones stay in order, nan comes last",
         lambda attribute, x: np.argsort(x, axis=attribute[0], kind="stable"),
         (Case(((5,),), (0,)), Case(((3, 4),), (1,)), Case(((2, 0),), (1,))),
+        source=_source("np.argsort(x, axis={}, kind='stable')"),
+        flops=sorting,
     ),
     _of_places(
         "argpartition",
         "places in an order in which some elements (attribute: the axis, then their ranks) are where sorting puts them",
         lambda attribute, x: np.argpartition(x, attribute[1:], axis=attribute[0]),
         (Case(((5,),), (0, *range(5))), Case(((3, 4),), (1, 0, 1, 2, 3)), Case(((0, 3),), (1, 0, 1, 2))),
+        source=lambda attribute, _: f"np.argpartition(x, {attribute[1:]}, axis={attribute[0]})",
+        accepts=accepted.ranks,
     ),
     _of_places(
         "argmax",
         "place of the largest along an axis, of the first where some are equal; a nan is larger than all",
         lambda attribute, x: np.argmax(x, axis=attribute[0]),
         _ALONG,
+        source=_source("np.argmax(x, axis={})"),
         result_type=_place_type,
+        accepts=accepted.along_some,
     ),
     _of_places(
         "argmin",
         "place of the smallest along an axis, of the first where some are equal; a nan is smaller than all",
         lambda attribute, x: np.argmin(x, axis=attribute[0]),
         _ALONG,
+        source=_source("np.argmin(x, axis={})"),
         result_type=_place_type,
+        accepts=accepted.along_some,
     ),
     _of_places(
         "running_place",
         "place of the extreme so far along an axis, the first where some are equal (attribute: axis, 1: largest)",
         _running_place,
         (Case(((7,),), (0, 1)), Case(((3, 5),), (1, 0)), Case(((5, 2),), (0, 1)), Case(((2, 0),), (1, 1))),
+        source=call("_running_place", "x"),
+        accepts=accepted.running,
     ),
     _of_places(
         "searchsorted",
@@ -155,7 +188,10 @@ ROWS: Final[tuple[Op, ...]] = (
             Case((np.zeros(0, np.int64), (3,)), (0, 0)),
             Case((np.array([[-1, 0, 0], [0, 1, 2]]), (2, 3)), (1, 1)),
         ),
+        source=_searchsorted_source,
         operands=("a", "v"),
+        accepts=accepted.search,
         batch=_searchsorted_points,
+        flops=searching,
     ),
 )

@@ -8,15 +8,18 @@ Source of the derivatives:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from tapegrad.errors import ShapeError
+from tapegrad.ops import accepted_matrices
+from tapegrad.ops.flops import cubic, solving
 from tapegrad.ops.matrices import SQUARES, Matrix, example, matrix_row, square_shape
 from tapegrad.ops.row import ArrayType, Attribute, Case, Op
+from tapegrad.ops.source import call, turned
 
 if TYPE_CHECKING:
     from tapegrad.ops.builder import Builder, Contribution
@@ -96,6 +99,8 @@ def _lu_solve(attribute: Attribute, _: Any, lu: Any, b: Any) -> Any:
     def solve(lu: Any, b: Any) -> Any:
         if not b.size:
             return b
+        if not ((lu[-1] >= 0) & (lu[-1] < len(lu) - 1)).all():  # LAPACK would read and write where they say
+            raise np.linalg.LinAlgError("Pivots outside the matrix")
         return getrs(lu[:-1].T, lu[-1].astype(np.int32), b, trans=1 - attribute[0])[0]
 
     shape = (*np.broadcast_shapes(lu.shape[:-2], b.shape[:-2]), *b.shape[-2:])
@@ -152,9 +157,14 @@ def _solution_tangent(b: Builder, k: int) -> Contribution | None:
     return _again(b, right, turned=False).plain()
 
 
+def _solve_source(attribute: Attribute, types: Sequence[ArrayType]) -> str:
+    return f"np.linalg.solve({turned('a', attribute[0], len(types[0].shape))}, b)"
+
+
 _SOLUTIONS: Final[Mapping[str, Any]] = MappingProxyType(
     {
         "result_type": lambda _, types: solution_type(types[0], types[-1]),
+        "accepts": accepted_matrices.solution(1),
         "adjoint": _solution_adjoint,
         "tangent": _solution_tangent,
     }
@@ -166,7 +176,9 @@ ROWS: Final[tuple[Op, ...]] = (
         "a b",
         "a^-1 b; batches broadcast (attribute: 1 for the transposed a)",
         lambda attribute, a, b: np.linalg.solve(_oriented(a, attribute[0]), b),
+        source=_solve_source,
         **_SOLUTIONS,
+        flops=solving(2 / 3, 2),
         cases=(
             Case((example(3, 3), (3, 2)), (0,)),
             Case((example(2, 3, 3), (2, 3, 1)), (1,)),
@@ -178,9 +190,12 @@ ROWS: Final[tuple[Op, ...]] = (
         "a",
         "the factors of matrices that `lu_solve` wants; no derivative of their own",
         _lu,
+        source="_lu(a)",
+        flops=cubic(2 / 3),
         result_type=lambda _, types: ArrayType(
             (*square_shape(types[0])[:-2], types[0].shape[-1] + 1, types[0].shape[-1]), types[0].kind
         ),
+        accepts=accepted_matrices.squares,
         differentiable=False,
         cases=SQUARES,
     ),
@@ -189,7 +204,9 @@ ROWS: Final[tuple[Op, ...]] = (
         "a lu b",
         "a^-1 b by the factors of a, which carry no derivative (attribute: 1 for the transposed a)",
         _lu_solve,
-        **_SOLUTIONS,
+        source=call("_lu_solve", "lu", "b"),
+        **{**_SOLUTIONS, "accepts": accepted_matrices.factored},
+        flops=solving(0, 2),
         cases=(
             Case((example(3, 3), (3, 2)), (0,)),
             Case((example(4, 4), (4, 1)), (1,)),
@@ -201,7 +218,9 @@ ROWS: Final[tuple[Op, ...]] = (
         "a b",
         "t^-1 b, t a triangle of a (attribute: 1 each for the lower one, for t transposed, for a diagonal of ones)",
         _solve_triangular,
-        **_SOLUTIONS,
+        source=call("_solve_triangular", "a", "b"),
+        **{**_SOLUTIONS, "accepts": accepted_matrices.solution(3)},
+        flops=solving(0, 1),
         cases=(
             Case((example(3, 3), (3, 2)), (1, 0, 0)),
             Case((example(3, 3), (3, 1)), (1, 1, 0)),

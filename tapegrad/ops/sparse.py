@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from tapegrad.errors import ShapeError
+from tapegrad.ops import accepted_matrices
 from tapegrad.ops.row import ArrayType, Attribute, Case, Op
 
 if TYPE_CHECKING:
@@ -21,6 +22,11 @@ class SparseMatrix:
     """A matrix of `scipy.sparse` as part of an attribute: equal only to itself, and never changed."""
 
     matrix: Any
+
+    @property
+    def count(self) -> int:
+        """Entries that are stored."""
+        return int(getattr(self.matrix, "nnz", self.matrix.shape[0] * self.matrix.shape[1]))
 
     def __repr__(self) -> str:
         return f"<sparse matrix of shape {self.matrix.shape}>"
@@ -81,9 +87,12 @@ ROWS: Final[tuple[Op, ...]] = (
         result_kind="",
         doc="product of a sparse constant matrix and x (attribute: the matrix, 1 for its transpose)",
         result_type=_type,
+        accepts=accepted_matrices.sparse(SparseMatrix),
         evaluate=_evaluate,
+        source=lambda attribute, _: "matrix.T @ x" if attribute[1] else "matrix @ x",
         differentiable=True,
         adjoint=_adjoint,
+        flops=lambda attribute, types, _: 2.0 * attribute[0].count * types[0].shape[1],
         tangent=lambda b, _: b.apply("sparse_matmul", b.attribute, b.full(b.seed, b.types[0])),
         eager=True,
         batch=_many,

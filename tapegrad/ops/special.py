@@ -178,6 +178,7 @@ _GAMMAS: Final[tuple[Op, ...]] = joined(
         [POSITIVE],
         "derivative of digamma",
         evaluate=_trigamma_by_zeta,
+        source="scipy.special.zeta(2, np.where(x == -np.inf, np.nan, x))",
     ),
     function(
         "zeta",

@@ -29,6 +29,7 @@ from tapegrad.ops import (
     sparse,
     special,
     transcendental,
+    windows,
 )
 from tapegrad.ops.row import ArrayType, Op
 
@@ -51,6 +52,7 @@ OPS: Final[tuple[Op, ...]] = (
     _leaf("input", "an argument of the function (attribute: its place)"),
     _leaf("constant", "a value that no argument changes (attribute: its place among the constants)"),
     *shapes.ROWS,
+    *windows.ROWS,
     *reductions.ROWS,
     *selections.ROWS,
     *products.ROWS,

@@ -26,6 +26,7 @@ class Problem:
         params: where to start: a nested container of float64 or float32 arrays and floats.
         data: the loss's further arguments.
         flat: how the parameters lie in a vector, if not as `Flat.of` has it.
+        limit: bytes that the workspace of value and gradient may take.
 
     Attributes:
         flat: how the parameters lie in a vector.
@@ -44,7 +45,12 @@ class Problem:
     """
 
     def __init__(
-        self, loss: Callable[..., Any], params: Any, data: tuple[Any, ...] = (), flat: Flat | None = None
+        self,
+        loss: Callable[..., Any],
+        params: Any,
+        data: tuple[Any, ...] = (),
+        flat: Flat | None = None,
+        limit: int | None = None,
     ) -> None:
         self.data = settled(tuple(data))
         self.flat = flat = Flat.of(params, "minimize") if flat is None else flat
@@ -56,7 +62,7 @@ class Problem:
         def of_vector(vector: Any, *data: Any) -> Any:
             return loss(flat.views(vector), *data)
 
-        self._objective = Objective(loss, flat)
+        self._objective = Objective(loss, flat, limit=limit)
         self._value = evaluated(described(scalar, loss, "minimize", "Value"))
         self._hvp = hvp(loss)
         self._hessian = hessian(described(of_vector, loss, "minimize", "Value"))

@@ -30,15 +30,20 @@ def _constant(opcodes: Any, starts: Any, operands: Any, varies: Any, constant: A
                 break
 
 
-def fold(tape: Tape) -> Tape:
-    """The tape with constant instructions replaced by constants (their operands stay until `drop_dead`)."""
+def foldable(tape: Tape) -> Any:
+    """The slots of instructions that `fold` replaces by constants."""
     varies = flags("effect")
     for name in _NOT_WORTH_KEEPING:
         varies[OPCODES[name]] = True
     varies[INPUT] = True
     constant = np.empty(len(tape), np.bool_)
     _constant(tape.opcodes, tape.starts, tape.operands, varies, constant)
-    todo = np.flatnonzero(constant & (tape.opcodes != CONSTANT))
+    return np.flatnonzero(constant & (tape.opcodes != CONSTANT))
+
+
+def fold(tape: Tape) -> Tape:
+    """The tape with constant instructions replaced by constants (their operands stay until `drop_dead`)."""
+    todo = foldable(tape)
     if not len(todo):
         return tape
     opcodes, attribute_ids = tape.opcodes.copy(), tape.attribute_ids.copy()

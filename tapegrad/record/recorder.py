@@ -84,12 +84,14 @@ class Recorder:
     def input(self, value: Any, *, independent: bool, ordered: bool = False) -> Variable:
         """An argument's array, of the tape's dtypes; `independent` if it is differentiated by.
 
-        `ordered`: is what the caller passes in C order, here and wherever the tape is used?
+        `ordered`: is what the caller passes in C order, here and wherever the tape is used? What has a shape and a
+        dtype alone is an array whose values nobody may ask for.
         """
         kind = kind_of(value.dtype, "record")
         slot = self.append(INPUT, len(self._inputs), self.types(ArrayType(value.shape, kind)), (), 0)
         self._inputs.append(slot)
-        self.values[slot] = value
+        if isinstance(value, np.ndarray):
+            self.values[slot] = value
         self.ordered[slot] = ordered
         if independent:
             self._independents.append(slot)

@@ -7,9 +7,11 @@ from typing import Any, Final
 
 import numpy as np
 
+from tapegrad.errors import UnsupportedError, describe
 from tapegrad.ops.evaluate import evaluate
 from tapegrad.ops.row import ArrayType, Attribute
-from tapegrad.ops.table import CONSTANT, OPS
+from tapegrad.ops.table import CONSTANT, INPUT, OPS
+from tapegrad.record.lines import Lines
 from tapegrad.tape import Interner
 
 WORDS: Final = 5  # of an instruction that is being recorded: opcode, attribute, type, line, end of the operands
@@ -62,6 +64,8 @@ class Values:
                 todo += missing
                 continue
             code, attribute, type_id = self._words[i * WORDS : i * WORDS + 3]
+            if code == INPUT:
+                raise _no_values()
             t = self._types.items[type_id]
             given = (attribute,) if OPS[code].immediate else self._attributes.items[attribute]
             line = self._lines[self._words[i * WORDS + 3]]
@@ -87,3 +91,16 @@ class Values:
             operands = self.read(i)
             fixed[i] = self._words[i * WORDS] == CONSTANT or (bool(operands) and all(fixed[s] for s in operands))
         return fixed[slot]
+
+
+def _no_values() -> UnsupportedError:
+    """The error for a value that hangs on an argument of which there is a shape alone."""
+    lines = Lines()
+    return UnsupportedError(
+        describe(
+            "recording from shapes",
+            found="a value that is needed now: by a branch, int(), float(), an index or a mask that decides a shape",
+            wanted="a function whose course does not hang on values (np.where), or an array in place of the shape",
+            line=lines.names[lines.current()],
+        )
+    )

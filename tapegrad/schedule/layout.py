@@ -10,8 +10,9 @@ from typing import Any, Final
 import numpy as np
 
 from tapegrad.ops.row import BOOL, FLOAT, INT, ArrayType, Attribute, Op
-from tapegrad.ops.shapes import Windows, concatenate_window
+from tapegrad.ops.shapes import concatenate_windows
 from tapegrad.ops.table import OPCODES
+from tapegrad.ops.windows import Windows
 from tapegrad.schedule.modes import ALIGNED, PER_ROW, REDUCTION, Mode
 from tapegrad.schedule.products import product_record, takes_factor
 from tapegrad.schedule.record import Following, Record, Records, Row, four
@@ -152,7 +153,7 @@ class Layouts:
             case "item_add" | "item_set":
                 return [*first, self._into_item(_HOW[op.name], operands[1], result, how)]
             case "concatenate":
-                windows = [concatenate_window(attribute[0], types, k) for k in range(len(types))]
+                windows = concatenate_windows(attribute[0], types)
                 return [r for k, w in enumerate(windows) for r in self._into("COPY", w, operands, k, result, how)]
             case "sum" | "max" | "min":
                 return self._reduced(op.name, attribute, operands[0], result, how)

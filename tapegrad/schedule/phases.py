@@ -93,9 +93,12 @@ def _levels(  # noqa: C901, PLR0912 - one compiled loop
 @compiled
 def _sink(
     starts: Any, operands: Any, view: Any, kind: Any, modes: Any, shifts: Any, mode_at: Any, kept: Any,
-    level: Any, root: Any, shift: Any, broken: Any, latest: Any, far: Any,
+    late: Any, level: Any, root: Any, shift: Any, broken: Any, latest: Any, far: Any,
 ) -> None:  # fmt: skip
-    """Per-row instructions move to the loop that first reads them, so that less is kept between loops."""
+    """Per-row instructions move to the loop that first reads them, so that less is kept between loops.
+
+    Whole ones move to the level that first reads them if they are `late`.
+    """
     for i in range(len(kind)):
         latest[i] = 1 << 30
     for i in range(len(kind) - 1, -1, -1):
@@ -103,9 +106,13 @@ def _sink(
             continue
         if kind[i] == 2 and not kept[i] and latest[i] < 1 << 30 and latest[i] > level[i]:
             level[i] = latest[i]
+        if kind[i] == 1 and late[i] and latest[i] < 1 << 30 and latest[i] > level[i]:
+            level[i] = latest[i]
         for o in range(starts[i], starts[i + 1]):
             s, at = operands[o], mode_at[i] + o - starts[i]
             r = root[s]
+            if kind[r] == 1 and late[r]:
+                latest[r] = min(latest[r], level[i] - level[i] % 2)
             if kind[r] != 2:
                 continue
             same_loop = kind[i] >= 2 and modes[at] == 1 and not broken[s] and shift[s] + shifts[at] <= far // 4
@@ -186,12 +193,13 @@ def phases(
     extends: Any,
     in_full: Any,
     types: Any,
+    late: Any = None,
 ) -> Phases:
     """Levels, lags and histories.
 
     `view`, `kind`, `guard`, `fails`, `accumulates`, `extends` (may its result take operand 0's memory?) and
     `in_full` are by slot; `modes` and `shifts` are the operands', those of instruction i from `mode_at[i]` on; `types`
-    tells slots of one type apart from others.
+    tells slots of one type apart from others; `late`, if given, marks whole instructions that wait until they are read.
     """
     n = len(kind)
     level, root, shift = np.zeros(n, np.int32), np.zeros(n, np.int32), np.zeros(n, np.int64)
@@ -204,8 +212,9 @@ def phases(
     _levels(*common, guard, fails, chained, level, root, shift, broken, lag, FAR)
     kept = np.zeros(n, np.bool_)
     kept[root[dependents]] = True
-    if level.max(initial=0) > 2:
-        _sink(*common, kept, level, root, shift, broken, latest, FAR)
+    if level.max(initial=0) > 2 or (late is not None and level.any()):
+        late = np.zeros(n, np.bool_) if late is None else late
+        _sink(*common, kept, late, level, root, shift, broken, latest, FAR)
     full[root[dependents]] |= kind[root[dependents]] == PER_ROW
     _windows(*common, level, root, shift, broken, lag, history, full, FAR)
     last, follows = np.full(n, -1, np.int64), np.full(n, -1, np.int64)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -85,10 +86,12 @@ def loops_of(
     row_bytes: Any,
     product: Any,
     height: int | None,
+    heights: Mapping[int, int],
 ) -> tuple[Loop, ...]:
     """The loops of instructions that are in order; `length` and `row_bytes` are the slots' rows and their bytes.
 
-    `product`: multiply-adds a row of each matrix product, 0 for other instructions.
+    `product`: multiply-adds a row of each matrix product, 0 for other instructions. `heights`: those of tiles by level,
+    where they have been chosen before.
     """
     found = []
     inside = (phases.level % 2 == 1) & (phases.kind >= PER_ROW) & ~view
@@ -98,7 +101,7 @@ def loops_of(
         rows = int(length[members].max())
         live = _live(phases, members, starts, operands, row_bytes, first, last)
         lag = int(phases.lag[members].max())
-        chosen = height or _height(live, rows, product[members])
+        chosen = heights.get(level, 0) or height or _height(live, rows, product[members])
         history = bool(phases.history[members].any()) or lag > 0
         found.append(Loop(first, last, rows, max(1, min(chosen, rows + lag)), live, lag, history))
     return tuple(found)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -12,20 +12,18 @@ import numpy as np
 
 from tapegrad.errors import UnsupportedError, describe
 from tapegrad.ops.row import ArrayType
-from tapegrad.ops.table import CONSTANT, OPCODES, OPS, flags
-from tapegrad.passes.dead import drop_dead
+from tapegrad.ops.table import CONSTANT, OPS, flags
 from tapegrad.schedule.buffers import CELL_BYTES, Placement, Wanted, place
 from tapegrad.schedule.call import Call, calls_of
-from tapegrad.schedule.code import SHIFT, Code, Emission, Templates, flat
+from tapegrad.schedule.code import SHIFT, Code, Emission, Templates
+from tapegrad.schedule.draft import Draft, drafted
 from tapegrad.schedule.emit import emit
-from tapegrad.schedule.factors import pull_factors
-from tapegrad.schedule.layout import LEAF, RECORDS, VIEW
+from tapegrad.schedule.layout import LEAF, VIEW
 from tapegrad.schedule.modes import PER_ROW, REDUCTION, WHOLE
-from tapegrad.schedule.phases import Phases, phases
-from tapegrad.schedule.plan import L2_BYTES, Plan, loops_of, order_of
-from tapegrad.schedule.record import Record, Records
-from tapegrad.schedule.rows import NO_ROW
-from tapegrad.schedule.slots import Slots, row_choices, slots
+from tapegrad.schedule.phases import Phases
+from tapegrad.schedule.plan import Plan
+from tapegrad.schedule.record import Record
+from tapegrad.schedule.slots import Slots
 from tapegrad.sweep.layout import FIRST_INPUT, W0, WORDS
 from tapegrad.tape import Tape
 
@@ -33,7 +31,6 @@ CHECKS: Final = "TAPEGRAD_CHECKS"  # environment variable: "poison", "bounds", o
 MOST_BASES: Final = 1 << 15  # an address has fifteen bits for its base
 _SOLUTIONS: Final = frozenset({"lu", "lu_solve", "solve_triangular"})  # run by SciPy's LAPACK
 LARGE: Final = 1 << 24  # multiply-adds of a product that more threads make faster
-_CAN_FAIL: Final = frozenset({"gather", "scatter", "scatter_add", "scatter_set", *(op.name for op in OPS if op.eager)})
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,6 +54,7 @@ class Program:
             `products`: is BLAS? `wide`: has it
             whole products that more threads make faster?
         poison, bounds: the checking modes.
+        recomputed: how many instructions are there again, so that less is kept (`tapegrad.schedule.within`).
     """
 
     code: Code
@@ -75,6 +73,12 @@ class Program:
     wide: bool
     poison: bool
     bounds: bool
+    recomputed: int = 0
+
+    @property
+    def workspace(self) -> int:
+        """Bytes of the arena and of all windows of rows: what a sweep on one thread has beside its arrays."""
+        return self.arena + self.tiles
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,77 +120,6 @@ def _leaves(tape: Tape, scalar: Any) -> tuple[Any, Any, Any, list[Any], int]:
     return base, offset, image, arrays, FIRST_INPUT + len(tape.inputs) + len(arrays)
 
 
-def _phases(tape: Tape, found: Slots, view: Any) -> Phases:
-    """Levels and windows of a tape's instructions."""
-    names = np.array([op.name in _CAN_FAIL for op in OPS], np.bool_)
-    modes, mode_starts = flat([m.operands for m in found.modes])
-    shifts, _ = flat([m.shifts for m in found.modes])
-    return phases(
-        tape.starts,
-        tape.operands,
-        tape.dependents,
-        view,
-        np.array([m.kind for m in found.modes], np.int8)[found.signature],
-        modes,
-        shifts,
-        mode_starts[found.signature],
-        guard=flags("effect")[tape.opcodes],
-        fails=names[tape.opcodes],
-        accumulates=flags("accumulates")[tape.opcodes],
-        extends=np.array([lay.form == RECORDS and lay.in_place & 1 and lay.grows for lay in found.layouts], np.bool_)[
-            found.signature
-        ],
-        in_full=found.in_full,
-        types=found.storage,
-    )
-
-
-def reordered(tape: Tape, order: Any) -> Tape:
-    """The same tape with its instructions in another order."""
-    place = np.empty(len(tape), np.int64)
-    place[order] = np.arange(len(order))
-    widths = np.diff(tape.starts)[order]
-    starts = np.zeros(len(tape) + 1, np.int32)
-    np.cumsum(widths, out=starts[1:])
-    at = np.repeat(tape.starts[order] - starts[:-1], widths) + np.arange(int(starts[-1]))
-    return replace(
-        tape,
-        opcodes=tape.opcodes[order],
-        starts=starts,
-        operands=place[tape.operands[at]].astype(np.int32),
-        type_ids=tape.type_ids[order],
-        attribute_ids=tape.attribute_ids[order],
-        line_ids=tape.line_ids[order],
-        inputs=place[tape.inputs].astype(np.int32),
-        independents=place[tape.independents].astype(np.int32),
-        dependents=place[tape.dependents].astype(np.int32),
-    )
-
-
-def _in_order(found: Slots, known: Phases, order: Any) -> tuple[Slots, Phases]:
-    """Slots and phases, by slot, in the order in which instructions run."""
-    place = np.empty(len(order), np.int32)
-    place[order] = np.arange(len(order))
-    slots_ = replace(
-        found,
-        signature=found.signature[order],
-        storage=found.storage[order],
-        row=found.row[order],
-        in_full=found.in_full[order],
-    )
-    phases_ = Phases(
-        known.level[order],
-        place[known.root[order]],
-        known.shift[order],
-        known.kind[order],
-        known.lag[order],
-        known.history[order],
-        known.full[order],
-        np.where(known.follows >= 0, place[known.follows], -1)[order].astype(np.int64),
-    )
-    return slots_, phases_
-
-
 def schedule(tape: Tape, *, height: int | None = None) -> Program:
     """Lay a tape out in memory. Time and memory grow linearly with its length.
 
@@ -194,96 +127,7 @@ def schedule(tape: Tape, *, height: int | None = None) -> Program:
         tape: any tape.
         height: rows of a tile; chosen by `tapegrad.schedule.plan` where it is None, 0 to run everything whole.
     """
-    draft = _best(tape, height)
-    if len(draft.plan.loops) > 1:
-        pulled = pull_factors(draft.tape, draft.found.row, draft.known.level)
-        other = None if pulled is None else _best(drop_dead(pulled), height)
-        if other is not None and len(other.plan.loops) < len(draft.plan.loops):
-            draft = other
-    return _program(draft)
-
-
-def _best(tape: Tape, height: int | None) -> Draft:
-    """The draft that keeps least in memory, of those for the tape's families of rows; or everything whole.
-
-    Other families than the first are for tapes whose first one is too wide for a cache or takes several loops. Where
-    all of its rows are but a tile or two, nothing is gained by cutting along another axis.
-    """
-    maker = Records(tape.dtype)
-    choices = [] if height == 0 else row_choices(tape, maker, forced=height is not None)
-    drafts = [_draft(tape, maker, row, height) for row in choices[:1]]
-    if drafts and (len(drafts[0].plan.loops) > 1 or _widest(drafts[0]) > L2_BYTES):
-        drafts += [_draft(tape, maker, row, height) for row in choices[1:]]
-    drafts = [d for d in drafts if height is not None or any(loop.height < loop.rows for loop in d.plan.loops)]
-    return min(drafts, key=_kept) if drafts else _draft(tape, maker, np.full(len(tape), NO_ROW, np.int32), 0)
-
-
-def _widest(draft: Draft) -> int:
-    return max((loop.row_bytes for loop in draft.plan.loops), default=0)
-
-
-def _kept(draft: Draft) -> int:
-    """Bytes written to memory: of what is computed, all but windows of rows."""
-    known = draft.known
-    nbytes = np.array([draft.maker.nbytes(t) for t in draft.tape.types], np.int64)[draft.tape.type_ids]
-    window = (known.kind == PER_ROW) & ~known.full
-    for loop in draft.plan.loops:
-        if loop.height >= loop.rows:
-            window[loop.first : loop.last + 1] = False
-    return int(nbytes[(draft.form > VIEW) & ~window].sum())
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Draft:
-    """A tape in the order in which it runs, and what is known of its slots, before they are placed."""
-
-    tape: Tape
-    maker: Records
-    found: Slots
-    known: Phases
-    form: Any
-    row_bytes: Any
-    plan: Plan
-
-
-def _draft(tape: Tape, maker: Records, row: Any, height: int | None) -> Draft:
-    """Storage, levels and loops for these row axes."""
-    found = slots(tape, maker, row)
-    form = np.array([lay.form for lay in found.layouts], np.int32)[found.signature]
-    known = _phases(tape, found, form == VIEW)
-    if (known.level > 0).any():
-        order = order_of(known)
-        tape = reordered(tape, order)
-        found, known = _in_order(found, known, order)
-        form = form[order]
-    row_bytes, work = _row_bytes(found, maker), _work(tape, found)
-    loops = loops_of(known, tape.starts, tape.operands, form == VIEW, _rows(found), row_bytes, work, height)
-    return Draft(tape, maker, found, known, form, row_bytes, Plan(loops, len(tape)))
-
-
-def _row_bytes(found: Slots, maker: Records) -> Any:
-    """int64[n]: bytes of one row of each slot, 0 where it has none."""
-    nbytes = [maker.nbytes(s.type) // s.shape[s.row] if s.row != NO_ROW else 0 for s in found.storages]
-    return np.array(nbytes, np.int64)[found.storage]
-
-
-def _rows(found: Slots) -> Any:
-    """int64[n]: rows that each instruction goes through."""
-    following = [[r.following for r in lay.records if r.following is not None] for lay in found.layouts]
-    return np.array([max((f.rows + f.start for f in part), default=0) for part in following], np.int64)[found.signature]
-
-
-def _work(tape: Tape, found: Slots) -> Any:
-    """Multiply-adds a row of each matrix product that follows the rows."""
-    products = np.flatnonzero(np.isin(tape.opcodes, [OPCODES["matmul"], OPCODES["matmul_add"]]))
-    work = np.zeros(len(tape), np.int64)
-    for i in products.tolist():
-        record = found.layouts[found.signature[i]].records[-1:] if tape.type(i).size else ()
-        for r in record:
-            if r.following is not None:
-                sizes = [r.words[W0 + k] for k in range(3) if W0 + k != r.following.word]
-                work[i] = int(np.prod(sizes))
-    return work
+    return program_of(drafted(tape, height))
 
 
 def _wanted(draft: Draft, leaves: tuple[Any, Any]) -> Wanted:
@@ -348,11 +192,28 @@ def _view_offsets(tape: Tape, found: Slots) -> Any:
     return start + scale * tape.attribute_ids
 
 
-def _program(draft: Draft) -> Program:
-    """Place the slots and write the code."""
-    tape, maker, found, known = draft.tape, draft.maker, draft.found, draft.known
-    form, plan = draft.form, draft.plan
-    poison, bounds = checks()
+@dataclass(frozen=True, slots=True, eq=False)
+class Placed:
+    """Where the slots of a draft are: what was wanted, what came of it.
+
+    `image`: bytes of the scalar constants; `constants`: the array constants; `first_output`: the first result's base.
+    """
+
+    wanted: Wanted
+    placement: Placement
+    image: Any
+    constants: list[Any]
+    first_output: int
+
+    @property
+    def workspace(self) -> int:
+        """Bytes of the arena and of all windows of rows."""
+        return self.placement.arena + self.placement.tiles
+
+
+def placed(draft: Draft) -> Placed:
+    """Place the slots."""
+    tape = draft.tape
     scalar = np.array([t.shape == () for t in tape.types], np.bool_)[tape.type_ids]
     leaf_base, leaf_offset, image, arrays, first_output = _leaves(tape, scalar)
     wanted = _wanted(draft, (leaf_base, leaf_offset))
@@ -362,6 +223,16 @@ def _program(draft: Draft) -> Program:
         count = f"{bases} arrays that are arguments, captured or results"
         raise UnsupportedError(describe("a program", found=count, wanted=f"at most {MOST_BASES}: stack them"))
     placement = place(tape.starts, tape.operands, wanted, dependents, first_output, len(image))
+    return Placed(wanted, placement, image, arrays, first_output)
+
+
+def program_of(draft: Draft, known_places: Placed | None = None) -> Program:
+    """Write the code, placing the slots where that has not been done."""
+    tape, maker, found, known = draft.tape, draft.maker, draft.found, draft.known
+    form, plan = draft.form, draft.plan
+    poison, bounds = checks()
+    where = known_places or placed(draft)
+    wanted, placement = where.wanted, where.placement
     extra = wanted.offset.copy()
     extra[tape.inputs] = (FIRST_INPUT + np.arange(len(tape.inputs))) << SHIFT
     emission = Emission(
@@ -381,8 +252,8 @@ def _program(draft: Draft) -> Program:
         reach=placement.buffer_bytes,
         storage=found.storage,
         storages=found.storages,
-        dependents=dependents,
-        first_output=first_output,
+        dependents=tape.dependents.tolist(),
+        first_output=where.first_output,
     )
     layouts = found.layouts
     code = emit(emission, Templates.of(layouts), layouts, maker, poison=poison, bounds=bounds)
@@ -391,11 +262,11 @@ def _program(draft: Draft) -> Program:
         code=code,
         tape=tape,
         plan=plan,
-        image=image,
+        image=where.image,
         arena=placement.arena,
         tiles=placement.tiles,
-        constants=tuple(arrays),
-        outputs=tuple(tape.type(d) for d in dependents),
+        constants=tuple(where.constants),
+        outputs=tuple(tape.type(d) for d in tape.dependents.tolist()),
         sums=_sums(tape, known, plan, placement, form),
         calls=MappingProxyType(calls),
         loops=frozenset(lay.loop for lay in layouts if lay.loop >= 0),
@@ -404,6 +275,7 @@ def _program(draft: Draft) -> Program:
         wide=any(_is_wide(r) for lay in layouts for r in lay.records) or any(map(_is_large, calls.values())),
         poison=poison,
         bounds=bounds,
+        recomputed=draft.recomputed,
     )
 
 

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tapegrad.ops.row import ArrayType, Attribute, Op
-from tapegrad.ops.shapes import Windows, concatenate_window
+from tapegrad.ops.shapes import concatenate_windows
+from tapegrad.ops.windows import Windows
 
 Aligned = tuple[int, int, int, int]  # operand, its axis, the result's axis, shift
 Group = tuple[tuple[int, int], ...]  # (operand, axis): axes that are summed together
@@ -80,7 +81,7 @@ def _structural(  # noqa: C901, PLR0911, PLR0912 - one case a row
             added = [(1, a, a + 1, 0) for a in range(len(types[1].shape))]
             return Relations((*_same(0, len(first))[1:], *added), strict=True)
         case "concatenate":
-            windows = [concatenate_window(attribute[0], types, k) for k in range(len(types))]
+            windows = concatenate_windows(attribute[0], types)
             return Relations(tuple(a for k, w in enumerate(windows) for a in _windowed(k, w, -1)), strict=True)
         case "sum" | "max" | "min":
             kept = [a for a in range(len(first)) if a not in attribute]

@@ -126,7 +126,10 @@ def view_of(  # noqa: PLR0911 - one case a row
             return 0, source.strides
         case "slice":
             start = sum(first * s for (first, _, _), s in zip(attribute, source.strides, strict=True))
-            return start, tuple(step * s for (_, step, _), s in zip(attribute, source.strides, strict=True))
+            # A step along one element is none: chains of them would multiply up.
+            return start, tuple(
+                step * s if n > 1 else s for (_, step, n), s in zip(attribute, source.strides, strict=True)
+            )
         case "item":
             return 0, source.strides[1:]
         case "transpose":

@@ -13,8 +13,8 @@ from typing import Any, Final
 import numpy as np
 
 from tapegrad.ops.expression import Number, parse
-from tapegrad.ops.shapes import window_index
 from tapegrad.ops.table import OPCODES, OPS
+from tapegrad.ops.windows import window_index
 from tapegrad.sparse.reader import Reader, thin
 
 Rule = Callable[[Reader, int], Any]

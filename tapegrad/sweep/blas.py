@@ -19,6 +19,7 @@ import numpy as np
 
 _PREFIXES: Final = ("scipy_openblas", "openblas")
 _SUFFIXES: Final = ("", "64_")
+_FIRST: Final = Lock()
 
 
 @cache
@@ -73,9 +74,14 @@ class Limit:
             self.write(min(self.wanted) if self.wanted else self.before)
 
 
-@cache
 def limit() -> Limit:
-    """The limit of this process."""
+    """The limit of this process: one, also where several threads are the first to ask for it."""
+    with _FIRST:
+        return _limit()
+
+
+@cache
+def _limit() -> Limit:
     import scipy
 
     package = Path(scipy.__file__).parent

@@ -12,7 +12,7 @@ from numba.extending import intrinsic
 
 from tapegrad.jit import entry, kernel, reduction
 
-DIGEST = "c222799d6e135e69"
+DIGEST = "9532a6e26de95623"
 SEGMENTS = 0
 RECORDS = 1
 SCALARS = 2

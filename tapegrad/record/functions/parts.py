@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from tapegrad.ops.shapes import Windows
+from tapegrad.ops.windows import Windows
 from tapegrad.record.functions.common import reshaped, transposed
 from tapegrad.record.variable import Variable
 

@@ -49,7 +49,7 @@ def pinv(a: Any, rcond: Any = None, hermitian: bool = False, *, rtol: Any = NO_V
         raise unsupported("linalg.pinv", "a cutoff that is no plain number", "one number for all", v._recorder)
     if hermitian:
         v = mirrored(require_matrices(v, "linalg.pinv", square=True))
-    return v._recorder.apply("pinv", (float(rcond),), v)
+    return v._recorder.apply("pinv", (float(rcond), "rcond"), v)
 
 
 def _default_rcond(v: Variable) -> float:
@@ -149,7 +149,7 @@ def lstsq(a: Any, b: Any, rcond: Any = None) -> tuple[Variable, Variable, int, V
     cutoff = _default_rcond(v) if rcond is None else float(rcond)
     singular = recorder.apply("svdvals", (), v)
     rank = count_above(recorder, singular, cutoff)
-    x = dot(recorder.apply("pinv", (cutoff,), v), right)
+    x = dot(recorder.apply("pinv", (cutoff, "rcond"), v), right)
     if rank != n or m <= n:
         return x, constant(recorder, 0.0, (0,), FLOAT), rank, singular
     residuals = recorder.elementwise("square", recorder.elementwise("subtract", right, dot(v, x)))

@@ -3,31 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import replace
+from typing import Any, final
 
 from tapegrad.drivers.again import Path
 from tapegrad.drivers.arguments import Argnums, bind, positions
 from tapegrad.drivers.gradient import value_and_grad
+from tapegrad.drivers.interface import Interface
 from tapegrad.drivers.recorded import VALUE, Recorded, trace
 from tapegrad.passes.optimize import optimize
+from tapegrad.recorded.fixed import FixedTape, with_adjoint
+from tapegrad.recorded.tape_function import TapeFunction
 from tapegrad.tape import Tape
 from tapegrad.trees import unflatten
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class RecordedFunction:
+@final
+class RecordedFunction(TapeFunction):
     """A function with its tape.
 
     `tape` are the arrays; `print` lists them; calling it runs the function for other arguments, and
     `value_and_grad` its derivative. A branch that goes another way is recorded anew, beside this tape.
     """
 
-    tape: Tape
-    function: Callable[..., Any]
-    argnums: Argnums
-    _recorded: Recorded
-    _gradient: Callable[..., tuple[Any, Any]]
+    def __init__(self, tape: Tape, interface: Interface, function: Callable[..., Any]) -> None:
+        self.tape, self.interface, self.function = tape, interface, function
+        self._recorded = Recorded(function, VALUE)
+        self._gradient = value_and_grad(function, interface.argnums)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Copies and pickles record anew where they are called: compiled sweeps stay behind."""
+        return RecordedFunction, (self.tape, self.interface, self.function)
 
     def __call__(self, *args: Any) -> Any:
         """The function's value, by the compiled sweep."""
@@ -39,20 +45,14 @@ class RecordedFunction:
         self._recorded.remember(Path.of_value(arguments, recording))
         return unflatten(recording.result, [r[()] if r.ndim == 0 else r for r in results])
 
+    def adjoint(self) -> FixedTape:
+        """The tape of value and gradient. Arrays that the function captured are what they are now."""
+        tape = replace(self.tape, constants=tuple(c.copy() for c in self.tape.constants))
+        return with_adjoint(tape, self.interface)
+
     def value_and_grad(self, *args: Any) -> tuple[Any, Any]:
         """Value and gradient, as `tapegrad.value_and_grad` gives them."""
         return self._gradient(*args)
-
-    def __len__(self) -> int:
-        return len(self.tape)
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes that the tape's instructions take."""
-        return self.tape.nbytes
-
-    def __str__(self) -> str:
-        return str(self.tape)
 
 
 def record(f: Callable[..., Any], *args: Any, argnums: Argnums = 0) -> RecordedFunction:
@@ -75,5 +75,5 @@ def record(f: Callable[..., Any], *args: Any, argnums: Argnums = 0) -> RecordedF
     (3, 14.0)
     """
     arguments = bind(args, positions(argnums, len(args)) if args else ())
-    tape = trace(f, arguments, scalar=False, floating=False).tape
-    return RecordedFunction(optimize(tape), f, argnums, Recorded(f, VALUE), value_and_grad(f, argnums))
+    made = trace(f, arguments, scalar=False, floating=False)
+    return RecordedFunction(optimize(made.tape), Interface.of(f, arguments, argnums, made.structure), f)

@@ -1,0 +1,1 @@
+"""Recorded functions: tapes that can be called, read, drawn and saved."""
