@@ -1,0 +1,1 @@
+"""A tape with its numbers: values, partials, contributions, adjoints, finite differences."""

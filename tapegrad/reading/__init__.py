@@ -1,0 +1,1 @@
+"""A tape as text: listed, and told with its numbers."""
