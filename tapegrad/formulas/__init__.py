@@ -1,0 +1,1 @@
+"""A tape as text of other languages: formulas, and Python that runs without tapegrad."""
