@@ -6,7 +6,17 @@ import importlib
 import sys
 from collections.abc import Sequence
 
-COMMANDS = ("finite_differences", "recording", "calls", "compare", "derivatives", "touched", "updates")
+COMMANDS = (
+    "finite_differences",
+    "recording",
+    "calls",
+    "compare",
+    "derivatives",
+    "touched",
+    "updates",
+    "memory_limit",
+    "cost",
+)
 
 
 def main(arguments: Sequence[str]) -> int:

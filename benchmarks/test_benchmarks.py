@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
-from benchmarks import difference, table
+from benchmarks import cost, difference, table
 from benchmarks.__main__ import main as command
 from benchmarks.calls import programs
 from benchmarks.clock import Timing, format_seconds, measure
@@ -117,3 +119,20 @@ def test_touched_rows_are_measured(capsys: pytest.CaptureFixture[str]) -> None:
     assert command(["touched", "--quick"]) == 0
     lines = capsys.readouterr().out.strip().splitlines()
     assert [line.split(" ")[1] for line in lines[-3:]] == ["100", "1,000", "10,000"]
+
+
+def test_costs_are_measured(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """A row for each case, predicted and measured; BERT on paper; the report is a file."""
+    assert command(["cost", "--quick", "--kept", "--out", str(tmp_path)]) == 0
+    text = capsys.readouterr().out
+    assert (tmp_path / "cost.md").read_text(encoding="utf-8") == text
+    rows = [line.split(" | ") for line in text.splitlines() if line.startswith("| ")]
+    assert [row[0].strip("| ") for row in rows[1:11]] == [case.title for case in cost.cases(quick=True)]
+    assert [row[1].strip() for row in rows[-4:]] == ["4,385,920", "11,170,560", "109,482,240", "335,141,888"]
+
+
+def test_cases_of_costs_are_named(capsys: pytest.CaptureFixture[str]) -> None:
+    """What is unknown is refused before anything is measured."""
+    with pytest.raises(SystemExit):
+        command(["cost", "--quick", "--kept", "--cases", "softmax,none"])
+    assert "no case is called none" in capsys.readouterr().err

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-import tapegrad.schedule.program as scheduling
+import tapegrad.schedule.draft as drafting
 from tapegrad.errors import BoundsError, ElementIndexError
 from tapegrad.ops.row import Op
 from tapegrad.ops.table import OPS
@@ -162,13 +162,13 @@ def case_with_results(name: str) -> tuple[Tape, list[Any], list[Any]]:
 def test_a_window_that_remembers_a_row_too_few_is_seen(name: str, height: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """By bounds at once; by poison, too, if what lies beside the window is not alive."""
     tape, inputs, wanted = case_with_results(name)
-    phases = scheduling.phases
+    phases = drafting.phases
 
     def forgetful(*given: Any, **named: Any) -> Any:
         found = phases(*given, **named)
         return replace(found, history=np.maximum(found.history - 1, 0))
 
-    monkeypatch.setattr(scheduling, "phases", forgetful)
+    monkeypatch.setattr(drafting, "phases", forgetful)
     for modes, seen in (("bounds", "bounds"), ("poison,bounds", "bounds"), ("poison", "nan")):
         monkeypatch.setenv(CHECKS, modes)
         what = shows(schedule(tape, height=height), inputs, wanted)

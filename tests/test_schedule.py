@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import tapegrad.schedule.draft as drafting
 import tapegrad.schedule.program as scheduling
 from tapegrad.derivative.adjoint import adjoint
 from tapegrad.passes.optimize import optimize
@@ -142,8 +143,8 @@ def spoil_wanted(patch: pytest.MonkeyPatch, change: Callable[[Wanted], Wanted]) 
 
 def spoil_phases(patch: pytest.MonkeyPatch, change: Callable[[Phases], Phases]) -> None:
     """Let the scheduler work with other lags or histories."""
-    phases = scheduling.phases
-    patch.setattr(scheduling, "phases", lambda *given, **named: change(phases(*given, **named)))
+    phases = drafting.phases
+    patch.setattr(drafting, "phases", lambda *given, **named: change(phases(*given, **named)))
 
 
 FAULTS: dict[str, tuple[str, Callable[[pytest.MonkeyPatch], None]]] = {

@@ -6,7 +6,9 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ import pytest
 import tapegrad as tg
 from tapegrad.drivers import recorded
 from tapegrad.errors import ShapeError
+from tapegrad.sweep import blas
 from tests.models import Counted
 
 THREADS = 4
@@ -72,6 +75,19 @@ def test_one_function_in_several_threads() -> None:
             assert np.allclose(gradient, slope(x, data), rtol=1e-10, atol=1e-12)
 
     together(work)
+
+
+def test_there_is_one_limit_of_blas(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where several threads are the first to ask: one that is left was entered."""
+    found: list[Any] = []
+
+    def slow() -> object:
+        time.sleep(0.05)
+        return object()
+
+    monkeypatch.setattr(blas, "_limit", cache(slow))
+    together(lambda _: found.append(blas.limit()))
+    assert len(set(map(id, found))) == 1
 
 
 def test_the_first_call_in_several_threads_records_once() -> None:

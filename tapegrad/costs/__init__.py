@@ -1,0 +1,1 @@
+"""What a tape costs: instructions, memory and time, known before it runs."""
