@@ -10,7 +10,6 @@ import json
 import os
 import platform
 import sys
-import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -21,6 +20,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from tapegrad.atomic import replacing
 from tapegrad.costs.measure import measure, measured
 from tapegrad.costs.rates import Rates
 from tapegrad.info import info, processor
@@ -191,11 +191,5 @@ def _write(path: Path, made: Calibration) -> None:
     }
     with suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name)
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                json.dump(content, file, indent=0)
-            Path(name).replace(path)
-        except OSError:
-            Path(name).unlink(missing_ok=True)
-            raise
+        with replacing(path) as file:
+            file.write(json.dumps(content, indent=0).encode("utf-8"))

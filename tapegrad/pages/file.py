@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import secrets
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from tapegrad.atomic import replacing
 from tapegrad.pages.data import page_data
 from tapegrad.pages.web_page import web_page
 from tapegrad.pictures.boxes import Labels
@@ -31,14 +31,9 @@ def page(e: Explanation) -> str:
 
 def save(e: Explanation, path: str | os.PathLike[str]) -> None:
     """Write the page to a file, which appears whole or not at all."""
-    target = Path(path)
-    beside = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
-    try:
-        beside.write_text(page(e), encoding="utf-8", newline="\n")
-        beside.replace(target)
-    except BaseException:
-        beside.unlink(missing_ok=True)
-        raise
+    text = page(e)
+    with replacing(Path(path)) as file:
+        file.write(text.encode("utf-8"))
 
 
 def in_notebook(e: Explanation) -> str:

@@ -1,7 +1,7 @@
 """Values of elementwise ops as JavaScript: what a page computes them with.
 
 A row's `value` is an expression of a few forms, written for numba; each form has one in JavaScript. What has no
-`value`, or one that JavaScript's `Math` cannot do, is for the page's own table (`page/functions.js`).
+`value`, or one that JavaScript's `Math` cannot do, is for the page's own table (`assets/functions.js`).
 """
 
 from __future__ import annotations

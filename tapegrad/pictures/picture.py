@@ -9,6 +9,7 @@ from typing import Final, Literal, TypeAlias
 
 import numpy as np
 
+from tapegrad.atomic import replacing
 from tapegrad.errors import SettingError, describe
 from tapegrad.pictures.boxes import Labels
 from tapegrad.pictures.build import Builder
@@ -56,7 +57,8 @@ class Picture:
         """
         if Path(path).suffix.lower() != ".svg":
             raise SettingError(describe("save", found=str(path), wanted="a name that ends in .svg: a picture is SVG"))
-        Path(path).write_text(self.svg, encoding="utf-8")
+        with replacing(Path(path)) as file:
+            file.write(self.svg.encode("utf-8"))
 
     def __repr__(self) -> str:
         return f"<Picture, {len(self.svg):,} characters of SVG>"
