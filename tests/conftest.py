@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 import random
+from collections.abc import Iterator
+from typing import Any
 
 os.environ["TAPEGRAD_CHECKS"] = "poison,bounds"
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
@@ -43,3 +45,20 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if calls:
         names = {node.partition("[")[2].rstrip("]0123456789") for node in calls}
         terminalreporter.write_line(f"{len(names)} functions compared with NumPy in {len(calls)} calls")
+
+
+@pytest.fixture(scope="module")
+def hired(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A reader of pages with a browser, one for all tests of a module."""
+    from tests.page_reader import Reader
+
+    yield from Reader.hired(tmp_path_factory.mktemp("pages"))
+
+
+@pytest.fixture
+def reader(hired: Any) -> Iterator[Any]:
+    """The same; after each test the browser must have had nothing to complain of."""
+    from tests.page_reader import require_quiet
+
+    yield hired
+    require_quiet(hired)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -12,20 +11,7 @@ from selenium.webdriver.common.by import By
 import tapegrad as tg
 from tapegrad.explanation.explain import Explanation
 from tapegrad.reading.figures import figure
-from tests.page_reader import Reader, recurrence, require_quiet, seven
-
-
-@pytest.fixture(scope="module")
-def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
-    yield from Reader.hired(tmp_path_factory.mktemp("pages"))
-
-
-@pytest.fixture(autouse=True)
-def quiet(request: pytest.FixtureRequest) -> Iterator[None]:
-    yield
-    if "reader" in request.fixturenames:
-        require_quiet(request.getfixturevalue("reader"))
-
+from tests.page_reader import Reader, recurrence, seven
 
 # --- stepping
 

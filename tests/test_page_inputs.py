@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -13,20 +13,7 @@ from selenium.webdriver.common.keys import Keys
 import tapegrad as tg
 from tapegrad.reading.figures import figure, summary
 from tests.helpers import assert_close
-from tests.page_reader import Reader, branching, chosen, network, require_quiet, seven
-
-
-@pytest.fixture(scope="module")
-def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
-    yield from Reader.hired(tmp_path_factory.mktemp("pages"))
-
-
-@pytest.fixture(autouse=True)
-def quiet(request: pytest.FixtureRequest) -> Iterator[None]:
-    yield
-    if "reader" in request.fixturenames:
-        require_quiet(request.getfixturevalue("reader"))
-
+from tests.page_reader import Reader, branching, chosen, network, seven
 
 # --- other inputs
 

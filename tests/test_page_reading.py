@@ -5,7 +5,6 @@ from __future__ import annotations
 import html
 import importlib.util
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -18,20 +17,7 @@ from tapegrad.pages import file as page_file
 from tapegrad.reading.figures import figure, summary
 from tests import browser
 from tests.browser import complaints, started
-from tests.page_reader import Reader, network, require_quiet, seven
-
-
-@pytest.fixture(scope="module")
-def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
-    yield from Reader.hired(tmp_path_factory.mktemp("pages"))
-
-
-@pytest.fixture(autouse=True)
-def quiet(request: pytest.FixtureRequest) -> Iterator[None]:
-    yield
-    if "reader" in request.fixturenames:
-        require_quiet(request.getfixturevalue("reader"))
-
+from tests.page_reader import Reader, network, seven
 
 # --- who reads it, and what is in it
 
